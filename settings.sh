@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# Every name, port and limit the scripts use. Each one can be overridden from the environment:
+#   PREFIX=demo PORT=8010 ./build.sh
+# Sourced by every script, never run. The table in README.md explains each setting.
+# shellcheck disable=SC2034  # the names are used by the scripts that source this file
+
+WARREN_DIR=${WARREN_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)}
+
+# --- where it is reached -------------------------------------------------------------------------
+PREFIX=${PREFIX:-my}                       # starts every image, container, network and volume name
+BIND_ADDRESS=${BIND_ADDRESS:-127.0.0.1}    # a published port bypasses ufw, so loopback unless told otherwise
+PORT=${PORT:-8000}                         # Nginx, the only published port
+
+# --- where it keeps things -----------------------------------------------------------------------
+DB_DIR=${DB_DIR:-$WARREN_DIR/db}                  # bind-mounted at /db: the ledger
+SECRETS_DIR=${SECRETS_DIR:-$WARREN_DIR/secrets}   # generated passwords, files of mode 0600
+DATABASE_URL=${DATABASE_URL:-sqlite:////db/backend.db}
+
+# --- what it is built from -----------------------------------------------------------------------
+BASE_IMAGE=${BASE_IMAGE:-}                                    # empty: debian:trixie-slim, or made by debootstrap
+DEBIAN_MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}  # where debootstrap finds Debian
+
+# --- how much it does at once --------------------------------------------------------------------
+WEB_PROCESSES=${WEB_PROCESSES:-2}                         # Gunicorn processes
+WEB_THREADS=${WEB_THREADS:-32}                            # threads in each of them
+CELERY_QUEUES=${CELERY_QUEUES:-heavy,export,arithmetic}   # queues the first worker consumes
+CELERY_CONCURRENCY=${CELERY_CONCURRENCY:-4}               # pool processes in each worker container
+CELERY_PREFETCH=${CELERY_PREFETCH:-4}                     # messages a pool process may hold, per queue
+
+# --- limits of a job -----------------------------------------------------------------------------
+BACKLOG_LIMIT=${BACKLOG_LIMIT:-100000}   # unfinished jobs; beyond it new ones are answered 503
+MAX_DELIVERIES=${MAX_DELIVERIES:-5}      # runs that may die without a report before a job is FAILURE
+WORKER_LEASE=${WORKER_LEASE:-10}         # seconds without a heartbeat after which a worker counts as dead
+RESULT_EXPIRES=${RESULT_EXPIRES:-604800} # seconds an ended job stays in the ledger
+
+# --- limits of the containers --------------------------------------------------------------------
+NGINX_MEMORY=${NGINX_MEMORY:-64m}
+FLASK_MEMORY=${FLASK_MEMORY:-512m}
+RABBITMQ_MEMORY=${RABBITMQ_MEMORY:-768m}
+CELERY_MEMORY=${CELERY_MEMORY:-512m}
+BEAT_MEMORY=${BEAT_MEMORY:-192m}
+PIDS_LIMIT=${PIDS_LIMIT:-256}            # processes and threads in a container
+LOG_MAX_SIZE=${LOG_MAX_SIZE:-10m}        # of a container's log file, of which two are kept
+STOP_TIMEOUT=${STOP_TIMEOUT:-30}         # seconds between SIGTERM and SIGKILL
+HEALTH_TIMEOUT=${HEALTH_TIMEOUT:-120}    # seconds a container may take to become healthy
+
+# --- names that follow from the prefix -----------------------------------------------------------
+NETWORK=${PREFIX}_network                # the whole system; --internal
+FRONT_NETWORK=${PREFIX}_front_network    # Nginx and Flask only
+RABBITMQ_VOLUME=${PREFIX}_rabbitmq_data
+NGINX_CONTAINER=${PREFIX}_nginx_container
+FLASK_CONTAINER=${PREFIX}_flask_container
+RABBITMQ_CONTAINER=${PREFIX}_rabbitmq_container
+CELERY_CONTAINER=${PREFIX}_celery_container
+BEAT_CONTAINER=${PREFIX}_beat_container
