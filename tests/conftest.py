@@ -1,0 +1,31 @@
+"""What every test shares: markers from folders, how Hypothesis searches, and a clean end when CI stops the run."""
+
+import os
+import signal
+from types import FrameType
+
+import pytest
+from hypothesis import settings
+
+from tests.project import ROOT
+
+# Machines differ in speed: no example may fail for being slow. CI repeats the same examples, so that a red run means
+# that the change broke something; at home each run tries new ones.
+settings.register_profile("home", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "home")
+
+
+def pytest_configure() -> None:
+    """Make SIGTERM end the run like Ctrl-C, so that fixtures still remove their containers."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the name of the folder it stands in: tests/stack/... gets `stack`."""
+    for item in items:
+        item.add_marker(item.path.relative_to(ROOT / "tests").parts[0])

@@ -1,0 +1,101 @@
+r"""The commands that a page of the documentation shows, in the order in which a reader types them.
+
+Every ```bash and ```sh block is commands; in a ```console block the lines after `$ ` are, and the others are output.
+A command may go on over several lines, as in a terminal. An HTML comment right before a block says what is special
+about it:
+
+    <!-- test: skip because REASON -->     it is not run
+    <!-- test: until "REGEX" -->           it runs until its output matches, then gets Ctrl-C
+    <!-- test: background "REGEX" -->      it runs on once its output matches, and gets Ctrl-C at the end of the page
+"""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Rule(Enum):
+    """What to do with a command."""
+
+    RUN = "run"
+    SKIP = "skip"
+    UNTIL = "until"
+    BACKGROUND = "background"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One command of a page."""
+
+    #: Where its first line stands in the page.
+    line: int
+    text: str
+    rule: Rule = Rule.RUN
+    #: What its output has to match, for UNTIL and BACKGROUND.
+    pattern: str = ""
+
+
+FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)")
+NOTE = re.compile(r"^ *<!-- test:(?P<text>.*)-->$")
+NOTE_TEXT = re.compile(r'(?P<skip>skip) because \w.*|(?P<rule>until|background) "(?P<pattern>.+)"')
+
+
+def extract(page: str) -> list[Command]:
+    """Return the commands of a page; raise ValueError when it does not keep to the convention above."""
+    commands: list[Command] = []
+    lines = enumerate(page.splitlines(), start=1)
+    rule, pattern = Rule.RUN, ""
+    for number, line in lines:
+        if note := NOTE.match(line):
+            rule, pattern = _parse_note(note["text"].strip(), number)
+        elif fence := FENCE.match(line):
+            block = list(_block(lines, len(fence["indent"])))
+            if fence["language"] == "console":
+                block = [(at, text[2:]) for at, text in block if text.startswith(("$ ", "> "))]
+            if fence["language"] in {"bash", "sh", "console"}:
+                found = [Command(line=at, text=text, rule=rule, pattern=pattern) for at, text in _join(block)]
+                if pattern and len(found) != 1:
+                    raise ValueError(f"line {number}: a block with `{rule.value}` has one command, not {len(found)}")
+                commands += found
+            rule, pattern = Rule.RUN, ""
+        elif line.strip() and rule is not Rule.RUN:
+            raise ValueError(f"line {number}: a block should follow the comment")
+    return commands
+
+
+def _parse_note(text: str, number: int) -> tuple[Rule, str]:
+    note = NOTE_TEXT.fullmatch(text)
+    if note is None:
+        raise ValueError(
+            f'line {number}: neither `skip because REASON`, `until "REGEX"` nor `background "REGEX"`: {text}'
+        )
+    return Rule(note["skip"] or note["rule"]), note["pattern"] or ""
+
+
+def _block(lines: Iterator[tuple[int, str]], indent: int) -> Iterator[tuple[int, str]]:
+    for number, line in lines:
+        if line.strip() == "```":
+            return
+        yield number, line[indent:]
+
+
+def _join(block: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """Join the lines of each command: one that bash finds incomplete goes on in the next line."""
+    start, text = 0, ""
+    for number, line in block:
+        if not text and (not line.strip() or line.lstrip().startswith("#")):
+            continue
+        start = start if text else number
+        text += ("\n" if text else "") + line
+        if not text.endswith("\\") and _is_complete(text):
+            yield start, text
+            text = ""
+    if text:  # bash itself will say what is wrong with it
+        yield start, text
+
+
+def _is_complete(text: str) -> bool:
+    check = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True)
+    return check.returncode == 0 and not check.stderr

@@ -1,0 +1,49 @@
+"""The project's own files, as the tests that look at files see them."""
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+# Folders in which the project keeps what is not its own text. Besides these: all whose names start with a dot.
+FOREIGN = {ROOT / "db", ROOT / "secrets"}
+
+SHEBANG = re.compile(rb"#!.*\b(ba|da)?sh\b")
+
+
+@cache
+def project_files() -> list[Path]:
+    """Return the path of every file, relative to the root. Git is not asked: a bare machine has none."""
+    found: list[Path] = []
+    for folder, subfolders, names in os.walk(ROOT):
+        here = Path(folder)
+        subfolders[:] = [
+            name
+            for name in subfolders
+            if (name[0] != "." or name == ".ci") and name != "__pycache__" and here / name not in FOREIGN
+        ]
+        found += [(here / name).relative_to(ROOT) for name in names]
+    return sorted(found)
+
+
+def shell_scripts() -> list[Path]:
+    """Return the files that are shell: by extension, or by their first line."""
+    return [path for path in project_files() if path.suffix == ".sh" or SHEBANG.match(_first_line(path))]
+
+
+def dockerfiles() -> list[Path]:
+    """Return every Dockerfile."""
+    return [path for path in project_files() if path.name.startswith("Dockerfile")]
+
+
+def commands() -> list[Path]:
+    """Return the shell scripts that people run: not those that are sourced, or run only in containers or by CI."""
+    folders = {".", "ops", "bench", "locust"}
+    return [path for path in shell_scripts() if str(path.parent) in folders and SHEBANG.match(_first_line(path))]
+
+
+def _first_line(path: Path) -> bytes:
+    with (ROOT / path).open("rb") as file:
+        return file.readline(200)

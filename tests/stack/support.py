@@ -1,0 +1,217 @@
+"""The stack under test: the real containers, built and started by the project's own scripts."""
+
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from tests.project import ROOT
+
+T = TypeVar("T")
+
+END_STATES = {"SUCCESS", "FAILURE", "REVOKED"}
+
+# A cold build on two cores is to take at most 150 s; where it takes longer, the test of that says so, not this limit.
+BUILD_TIMEOUT = 900
+
+
+class Stack:
+    """A running stack of its own: another prefix, port, database and secrets than anything else on the machine."""
+
+    def __init__(self, prefix: str, folder: Path, *, root: Path = ROOT) -> None:
+        """Describe a stack that keeps its files in `folder` and whose scripts are in `root`; `build` starts it."""
+        self.prefix = prefix
+        self.root = root
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        self.db = folder / "db"
+        #: What the project's scripts have to be told to mean this stack.
+        self.env: dict[str, str] = {
+            "PREFIX": prefix,
+            "PORT": str(self.port),
+            "DB_DIR": str(self.db),
+            "SECRETS_DIR": str(folder / "secrets"),
+        }
+        self.nginx = f"{prefix}_nginx_container"
+        self.flask = f"{prefix}_flask_container"
+        self.rabbitmq = f"{prefix}_rabbitmq_container"
+        self.celery = f"{prefix}_celery_container"
+        self.beat = f"{prefix}_beat_container"
+        self.network = f"{prefix}_network"
+        self.http = httpx.Client(base_url=self.url, timeout=30)
+
+    def build(self) -> None:
+        """Build and start it, in place of what a killed run may have left."""
+        self.run("./stop.sh", "--purge")
+        self.db.mkdir(parents=True, exist_ok=True)
+        self.run("./build.sh", timeout=BUILD_TIMEOUT)
+
+    def remove(self) -> None:
+        """Remove its containers, networks and data."""
+        self.http.close()
+        self.run("./stop.sh", "--purge")
+
+    # --- scripts and containers ----------------------------------------------------------------------------------
+
+    def run(
+        self, script: str, *arguments: str, check: bool = True, timeout: float = 300, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one of the project's scripts on this stack, with more settings in `env`, and return what it printed."""
+        return run([script, *arguments], cwd=self.root, env=self.env | env, check=check, timeout=timeout)
+
+    def docker(self, *arguments: str, check: bool = True, timeout: float = 60) -> str:
+        """Run `docker` and return what it printed."""
+        return run(["docker", *arguments], check=check, timeout=timeout).stdout.strip()
+
+    def containers(self) -> list[str]:
+        """Return the names of all its containers, those of added workers and stopped ones included."""
+        names = self.docker("ps", "--all", "--filter", f"label=warren.stack={self.prefix}", "--format", "{{.Names}}")
+        return sorted(names.split())
+
+    def inspect(self, container: str) -> Any:
+        """Return what `docker inspect` knows of a container."""
+        return json.loads(self.docker("inspect", container))[0]
+
+    def health(self, container: str) -> str:
+        """Return `healthy`, `starting` or `unhealthy`, or the container's state while it does not run."""
+        state = self.inspect(container)["State"]
+        return str(state["Health"]["Status"] if state["Running"] else state["Status"])
+
+    def wait_healthy(self, *containers: str, timeout: float = 60) -> None:
+        """Wait until the containers (all by default) are healthy."""
+        for container in containers or self.containers():
+            wait_until(
+                partial(self.health, container),
+                timeout,
+                f"{container} is healthy",
+                lambda health: health == "healthy",
+            )
+
+    def logs(self, container: str, lines: int | str = "all") -> str:
+        """Return the last lines of a container's log, both of its streams in order."""
+        return run(["docker", "logs", "--tail", str(lines), container], check=False, merge=True).stdout
+
+    # --- jobs ----------------------------------------------------------------------------------------------------
+
+    def submit(self, task_type: str, **parameters: Any) -> str:
+        """Submit a job of any kind and return its id."""
+        body = {"task_type": task_type, "input_params": parameters}
+        return self._accepted(self.http.post("/flask/tasks", json=body))
+
+    def submit_heavy(self, seconds: float = 0) -> str:
+        """Submit a job that sleeps, and return its id."""
+        return self._accepted(self.http.post("/flask/heavy", json={"seconds": seconds}))
+
+    def status(self, task_id: str) -> dict[str, Any]:
+        """Return the answer of /flask/status: `task_id`, `status` and `result`."""
+        answer = self.http.get("/flask/status", params={"task_id": task_id})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def wait_state(self, task_id: str, state: str, timeout: float = 30) -> dict[str, Any]:
+        """Wait until a job is in `state` and return its status; fail at once if it ends in another one."""
+        status = wait_until(
+            lambda: self.status(task_id),
+            timeout,
+            f"job {task_id} is {state}",
+            lambda status: status["status"] in END_STATES | {state},
+        )
+        assert status["status"] == state, status
+        return status
+
+    def ledger(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Ask the ledger's file itself, read-only, and return the rows."""
+        with closing(sqlite3.connect(f"file:{self.db}/backend.db?mode=ro", uri=True, timeout=10)) as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    @staticmethod
+    def _accepted(answer: httpx.Response) -> str:
+        assert answer.status_code == 202, f"{answer.status_code}: {answer.text}"
+        return str(answer.json()["task_id"])
+
+
+def wait_until(
+    look: Callable[[], T], timeout: float, why: str, good: Callable[[T], object] = bool, *, interval: float = 0.1
+) -> T:
+    """Look again and again until the value is `good` (true, by default), and return it.
+
+    `why` completes the sentence "gave up waiting until ...". Exceptions of `look` count as a value that is not good:
+    what is looked at may be restarting.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            value = look()
+            if good(value):
+                return value
+            last = repr(value)
+        except Exception as error:
+            last = repr(error)
+        if time.monotonic() > deadline:
+            raise AssertionError(f"gave up waiting until {why}, after {timeout} s; saw last: {last}")
+        time.sleep(interval)
+
+
+def run(
+    command: list[str],
+    *,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+    timeout: float = 60,
+    merge: bool = False,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command without input. With `check` a failure raises with everything that it printed."""
+    result = subprocess.run(
+        command,
+        cwd=cwd,
+        env=os.environ | (env or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+        text=True,
+        timeout=timeout,
+    )
+    if check and result.returncode != 0:
+        raise AssertionError(
+            f"{' '.join(command)} ended with {result.returncode}\n{result.stdout}\n{result.stderr or ''}"
+        )
+    return result
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def docker_answers() -> bool:
+    """Tell whether there is a Docker engine to talk to."""
+    try:
+        return run(["docker", "info"], check=False, timeout=20).returncode == 0
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return False
+
+
+@contextmanager
+def running(stack: Stack) -> Iterator[Stack]:
+    """Keep a stack running for the length of a block. WARREN_KEEP_STACK=1 leaves it there to be looked at."""
+    try:
+        stack.build()
+        yield stack
+    finally:
+        if os.environ.get("WARREN_KEEP_STACK") == "1":
+            settings = " ".join(f"{name}={value}" for name, value in stack.env.items())
+            print(f"\nThe stack at {stack.url} was kept; to remove it:\n{settings} ./stop.sh --purge")
+        else:
+            stack.remove()

@@ -1,0 +1,47 @@
+"""What the documentation must not forget: every setting, every script; and every script explains itself."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.project import ROOT, commands
+
+README = ROOT / "README.md"
+
+# A line such as: PORT=${PORT:-8000}
+SETTING = re.compile(r"^(?P<name>[A-Z_]+)=\$\{(?P=name):-(?P<default>.*?)\}(?=\s|$)", re.MULTILINE)
+
+SETTINGS = {
+    match["name"]: match["default"]
+    for match in SETTING.finditer((ROOT / "settings.sh").read_text())
+    if match["name"] != "WARREN_DIR"  # not a choice: where the scripts themselves are
+}
+
+
+def test_settings_are_found() -> None:
+    assert SETTINGS["PORT"] == "8000"
+    assert SETTINGS["DB_DIR"] == "$WARREN_DIR/db"
+
+
+def test_table_of_settings_gives_each_with_its_default() -> None:
+    table = {match[1]: match[0] for match in re.finditer(r"^\| *`([A-Z][A-Z_]+)`.*$", README.read_text(), re.MULTILINE)}
+    assert set(table) == set(SETTINGS)
+    wrong = [row for name, row in table.items() if SETTINGS[name].removeprefix("$WARREN_DIR/") not in row]
+    assert wrong == []
+
+
+def test_each_script_is_mentioned() -> None:
+    text = "".join(page.read_text() for page in [README, *(ROOT / "docs").glob("*.md")])
+    assert [script for script in commands() if str(script) not in text] == []
+
+
+@pytest.mark.parametrize("script", commands(), ids=str)
+def test_script_explains_itself(script: Path) -> None:
+    result = subprocess.run(
+        [ROOT / script, "--help"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("Usage: ")
+    assert result.stderr == ""
