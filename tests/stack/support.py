@@ -147,6 +147,7 @@ def wait_until(
     `why` completes the sentence "gave up waiting until ...". Exceptions of `look` count as a value that is not good:
     what is looked at may be restarting.
     """
+    __tracebackhide__ = True
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -171,6 +172,7 @@ def run(
     merge: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command without input. With `check` a failure raises with everything that it printed."""
+    __tracebackhide__ = True
     result = subprocess.run(
         command,
         cwd=cwd,
