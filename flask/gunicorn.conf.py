@@ -1,0 +1,17 @@
+"""Gunicorn's settings: a few processes, each with many threads that mostly wait for the disk."""
+
+import os
+
+bind = "0.0.0.0:8000"
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_PROCESSES", "2"))
+threads = int(os.environ.get("WEB_THREADS", "32"))
+# Longer than Nginx keeps an idle connection to us, so that it is always Nginx who closes one.
+keepalive = 75
+# Heartbeats of the processes, in memory: the root is read-only, and a slow disk must not look like a hung process.
+worker_tmp_dir = "/dev/shm"
+# The time for requests under way when the container is stopped.
+graceful_timeout = 20
+control_socket_disable = True  # one would be opened by default
+errorlog = "-"
+accesslog = None  # Nginx keeps it

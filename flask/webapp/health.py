@@ -1,0 +1,40 @@
+"""Is it well? The web itself, and what works behind it."""
+
+import time
+from datetime import UTC, datetime
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobs.broker import BrokerUnavailable, queue_depths
+from jobs.ledger import queries
+from jobs.ledger.database import ledger
+from jobs.settings import settings
+
+blueprint = APIBlueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+def web() -> Response:
+    """Say that the web answers; what the container's healthcheck asks."""
+    return jsonify(status="healthy", timestamp=datetime.now(UTC).isoformat())
+
+
+@blueprint.get("/healthz/background")
+def background() -> tuple[Response, int]:
+    """Say of broker, ledger and workers whether each is well, or why not; 503 if any of them is not."""
+    rabbitmq = ledger_state = "ok"
+    workers: int | str = 0
+    try:
+        queue_depths()
+    except BrokerUnavailable as error:
+        rabbitmq = str(error)
+    try:
+        with ledger().reading() as connection:
+            alive = [row for row in queries.workers(connection) if row.seen_at > time.time() - settings().worker_lease]
+        workers = len(alive)
+    except SQLAlchemyError as error:
+        ledger_state = f"cannot be read: {getattr(error, 'orig', error)}"
+    well = rabbitmq == "ok" and ledger_state == "ok" and workers > 0
+    return jsonify(rabbitmq=rabbitmq, ledger=ledger_state, workers=workers), 200 if well else 503

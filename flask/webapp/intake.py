@@ -1,0 +1,72 @@
+"""Taking jobs in: one intake in each Gunicorn process, with its group commit and its relay.
+
+When :meth:`Intake.accept` returns, the job is on disk.
+"""
+
+import threading
+import time
+from functools import cache
+
+from jobs.app import app as celery_app
+from jobs.ledger import moves, queries
+from jobs.ledger.database import Ledger, ledger
+from jobs.ledger.group_commit import GroupCommit
+from jobs.ledger.moves import DueJob, NewJob
+from jobs.publisher import Publisher
+from jobs.relay import Relay
+from jobs.settings import settings
+from webapp.problems import unavailable
+
+#: Seconds that a request waits for the disk before it is answered 503.
+COMMIT_TIMEOUT = 4.0
+#: Seconds for which a count of the backlog serves.
+COUNT_FOR = 1.0
+
+
+class Backlog:
+    """Counts the unfinished jobs, about once a second, and those accepted here since."""
+
+    def __init__(self, ledger: Ledger, limit: int) -> None:
+        self._ledger = ledger
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._count = 0
+        self._counted_at = float("-inf")
+
+    def admit(self) -> None:
+        """Count one job in. Raises a 503 problem when the limit is reached."""
+        with self._lock:
+            if time.monotonic() - self._counted_at > COUNT_FOR:
+                with self._ledger.reading() as connection:
+                    self._count = queries.backlog(connection)
+                self._counted_at = time.monotonic()
+            if self._count >= self._limit:
+                raise unavailable(f"The backlog is full: {self._limit} jobs have not ended yet.", retry_after=5)
+            self._count += 1
+
+
+class Intake:
+    """Accepts jobs into the ledger and hands them to the relay."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._backlog = Backlog(ledger, settings().backlog_limit)
+        self.commits = GroupCommit(ledger)
+        self._relay = Relay(Publisher(celery_app), self.commits)
+
+    def accept(self, new: NewJob) -> None:
+        """Store a job. Raises a 503 problem when the backlog is full or the ledger does not answer in time."""
+        self._backlog.admit()
+        try:
+            self.commits.run(lambda connection: moves.submit(connection, new), COMMIT_TIMEOUT)
+        except TimeoutError:
+            raise unavailable("The ledger did not answer in time.") from None
+        if new.run_at is None:
+            self._relay.hand_over(
+                DueJob(id=new.id, type=new.type, queue=new.queue, params=new.params, due_at=new.due_at)
+            )
+
+
+@cache
+def intake() -> Intake:
+    """Return this process's intake; its threads start with the first job, hence after Gunicorn's fork."""
+    return Intake(ledger())

@@ -1,0 +1,51 @@
+"""The Celery application: one configuration for the web's publisher, the workers and beat."""
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+from jobs.catalogue import HEAVY, JOB_TYPES, QUEUES
+from jobs.settings import settings
+
+#: The one exchange that jobs are published to; the routing key is the queue's name.
+EXCHANGE = "jobs"
+
+app = Celery("warren", task_cls="jobs.task:JobTask")
+
+_exchange = Exchange(EXCHANGE, type="direct", durable=True)
+
+app.conf.update(
+    broker_url=settings().broker_url,
+    result_backend="jobs.backend:LedgerBackend",
+    # --- queues: declared by the broker's definitions; here only so that Celery knows them
+    task_queues=[
+        Queue(name, _exchange, routing_key=name, queue_arguments={"x-queue-type": "quorum"}) for name in QUEUES
+    ],
+    task_default_queue=HEAVY,
+    task_default_exchange=EXCHANGE,
+    task_default_routing_key=HEAVY,
+    task_create_missing_queues=False,
+    task_routes={name: {"queue": job_type.queue} for name, job_type in JOB_TYPES.items()},
+    # --- a message is acknowledged after the ledger has its result, and comes back when the process dies before
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=settings().celery_prefetch,
+    # A lost connection must not kill what runs: the ledger drops the second delivery.
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    # --- no request or worker waits for a silent broker for longer than this
+    broker_connection_timeout=3,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_heartbeat=20,
+    broker_transport_options={"read_timeout": 30, "write_timeout": 10},
+    # --- the rest
+    accept_content=["json"],
+    task_serializer="json",
+    result_serializer="json",
+    result_expires=None,  # old rows are removed by the beat container
+    worker_send_task_events=False,
+    worker_hijack_root_logger=True,
+    worker_log_format="%(asctime)s %(levelname)s %(message)s",
+    worker_task_log_format="%(asctime)s %(levelname)s %(message)s",
+    worker_redirect_stdouts=False,
+    beat_max_loop_interval=1,
+)

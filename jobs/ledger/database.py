@@ -1,0 +1,135 @@
+"""The connection to the ledger's database: SQLite by default, PostgreSQL by ``DATABASE_URL``.
+
+SQLite allows one writer at a time. Its own waiting (the busy handler) sleeps and tries again, which is where the slowest
+answers come from; so writers queue up on a blocking ``flock`` first, which wakes the next one at once. Readers never
+wait: the file is in WAL mode.
+"""
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from jobs.settings import settings
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+#: Seconds that a statement waits for a lock held by a process outside of Warren.
+BUSY_TIMEOUT = 3.0
+
+#: Per-connection settings. FULL: a commit is on disk before it returns, and the answer 202 follows the commit.
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}",
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+
+class Ledger:
+    """Opens connections to one database; cheap to make, safe to share between threads and across ``fork``."""
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url)
+        self._sqlite = self._url.get_backend_name() == "sqlite"
+        self._engine = self._new_engine()
+        self._inherited: list[Engine] = []
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Yield a connection on which each statement is its own short transaction."""
+        with self._engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Yield a connection inside a write transaction: committed to disk at the end, rolled back on an exception.
+
+        Raises :class:`sqlalchemy.exc.OperationalError` when the database is locked by others for longer than
+        :data:`BUSY_TIMEOUT`, or the disk is full.
+        """
+        with self._writers_lock(), self._engine.begin() as connection:
+            yield connection
+
+    def insist(self, work: Callable[[Connection], T], patience: float) -> T:
+        """Run ``work(connection)`` in a write transaction, again and again for ``patience`` seconds until it succeeds.
+
+        For processes that nobody waits for: a worker would rather wait for a locked or full disk than lose a result.
+        Raises the last :class:`sqlalchemy.exc.SQLAlchemyError`.
+        """
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                with self.writing() as connection:
+                    return work(connection)
+            except SQLAlchemyError as error:
+                if time.monotonic() > deadline:
+                    raise
+                logger.warning("the ledger cannot be written, trying again: %s", error)
+                time.sleep(0.5)
+
+    def dispose(self) -> None:
+        """Close the pooled connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _writers_lock(self) -> Iterator[None]:
+        if not self._sqlite or not self._url.database:
+            yield
+            return
+        descriptor = os.open(self._url.database + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                # A child forked meanwhile shares the lock and would keep it past our close: give it up by name.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+        finally:
+            os.close(descriptor)
+
+    def _new_engine(self) -> Engine:
+        if not self._sqlite:
+            return create_engine(self._url, pool_size=8, max_overflow=56, pool_pre_ping=True)
+
+        # Debian's SQLite (3.46) has the WAL-reset bug that 3.51.3 mends; this wheel carries a newer one.
+        import pysqlite3.dbapi2
+
+        engine = create_engine(self._url, module=pysqlite3.dbapi2, pool_size=8, max_overflow=56)
+
+        @event.listens_for(engine, "connect")
+        def _configure(dbapi_connection: pysqlite3.dbapi2.Connection, _entry: ConnectionPoolEntry) -> None:
+            dbapi_connection.isolation_level = None  # transactions begin where we say, below
+            for pragma in _PRAGMAS:
+                dbapi_connection.execute(pragma).close()
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+                # IMMEDIATE: take the write lock now. A lock upgraded later fails at once instead of waiting.
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        return engine
+
+    def _after_fork(self) -> None:
+        # SQLite connections must not cross a fork, nor be closed by the child: keep them, unused.
+        self._inherited.append(self._engine)
+        self._engine = self._new_engine()
+
+
+@cache
+def ledger() -> Ledger:
+    """Return the process-wide ledger at ``DATABASE_URL``."""
+    return Ledger(settings().database_url)

@@ -1,0 +1,275 @@
+"""Every move of a job from one state to another: the only code that writes to the ledger's rows.
+
+Each function takes a connection inside a write transaction (:meth:`jobs.ledger.database.Ledger.writing`), and each
+``UPDATE`` names the states it may start from; a move that no longer fits changes nothing and says so.
+
+The rows are a transactional outbox (https://microservices.io/patterns/data/transactional-outbox.html): a row with a
+``due_at`` is to be published, by the relay of the process that accepted it or, failing that, by the beat container.
+``attempts`` is the fencing token of a claim (Kleppmann, "How to do distributed locking").
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from jobs import states
+from jobs.ledger.schema import job, worker
+
+#: Seconds that the accepting process has for publishing a job before the beat container sees to it.
+RELAY_GRACE = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewJob:
+    """A job as it is accepted."""
+
+    type: str
+    queue: str
+    params: dict[str, Any]
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    created_at: float = field(default_factory=time.time)
+    #: Not to be started before; ``None`` means now.
+    run_at: float | None = None
+
+    @property
+    def due_at(self) -> float:
+        """When the beat container publishes it, if nobody did before."""
+        return self.run_at if self.run_at is not None else self.created_at + RELAY_GRACE
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueJob:
+    """What must be known of a job to publish it."""
+
+    id: str
+    type: str
+    queue: str
+    params: dict[str, Any]
+    due_at: float
+
+
+_INSERT = insert(job)
+_PUBLISHED = (
+    update(job)
+    .where(job.c.id == bindparam("key"), job.c.due_at == bindparam("was_due"))
+    .values(due_at=None, published_at=bindparam("now"))
+)
+_CLAIM = (
+    update(job)
+    .where(job.c.id == bindparam("key"), job.c.state.in_(states.WAITING))
+    # A stray second message must not start a retry before its back-off has passed.
+    .where((job.c.state == states.PENDING) | job.c.due_at.is_(None) | (job.c.due_at <= bindparam("now")))
+    .values(
+        state=states.STARTED,
+        worker=bindparam("by"),
+        started_at=bindparam("now"),
+        attempts=job.c.attempts + 1,
+        due_at=None,
+        progress=0,
+        info=None,
+        error=None,
+    )
+    .returning(job.c.attempts)
+)
+
+
+def submit(connection: Connection, new: NewJob) -> None:
+    """Write the row of a new job. The job is accepted when the transaction commits."""
+    connection.execute(
+        _INSERT,
+        {
+            "id": new.id,
+            "type": new.type,
+            "queue": new.queue,
+            "params": new.params,
+            "state": states.PENDING,
+            "created_at": new.created_at,
+            "due_at": new.due_at,
+        },
+    )
+
+
+def published(connection: Connection, jobs: Sequence[DueJob]) -> None:
+    """Note that the broker confirmed these jobs.
+
+    A row whose ``due_at`` has changed since it was read (claimed, cancelled or due for a retry already) stays as it is.
+    """
+    now = time.time()
+    connection.execute(_PUBLISHED, [{"key": due.id, "was_due": due.due_at, "now": now} for due in jobs])
+
+
+def claim(connection: Connection, job_id: str, by: str) -> int | None:
+    """Start a waiting job for the worker ``by``; return the number of this attempt, or ``None`` if it is not to run."""
+    return connection.execute(_CLAIM, {"key": job_id, "by": by, "now": time.time()}).scalar()
+
+
+def adopt(connection: Connection, new: NewJob, by: str) -> int | None:
+    """Claim a job that was sent by ``task.delay()`` and so has no row yet: write one that is started already."""
+    if connection.execute(select(job.c.id).where(job.c.id == new.id)).first():
+        return claim(connection, new.id, by)
+    submit(connection, new)
+    return claim(connection, new.id, by)
+
+
+def report_progress(connection: Connection, job_id: str, attempt: int, info: dict[str, Any]) -> bool:
+    """Store what a running job says of its progress: ``info["percent"]`` (0-100) and whatever else it tells."""
+    percent = info.get("percent", 0)
+    return _move(
+        connection,
+        (job.c.id == job_id) & (job.c.attempts == attempt) & job.c.state.in_(states.RUNNING),
+        state=states.PROGRESS,
+        progress=max(0, min(100, int(percent))),
+        info=info,
+    )
+
+
+def succeed(connection: Connection, job_id: str, attempt: int, result: Any) -> bool:
+    """End a running job well. ``result`` must be JSON."""
+    return _move(
+        connection,
+        (job.c.id == job_id) & (job.c.attempts == attempt) & job.c.state.in_(states.RUNNING),
+        state=states.SUCCESS,
+        ended_at=time.time(),
+        progress=100,
+        info=None,
+        result=result,
+        error=None,
+    )
+
+
+def fail(connection: Connection, job_id: str, error: str, *, attempt: int | None = None, by: str | None = None) -> bool:
+    """End a running job badly, with one plain sentence.
+
+    The reporter is known by its ``attempt`` (the run itself) or as the worker ``by`` (about a run that it has killed).
+    """
+    mine = job.c.attempts == attempt if attempt is not None else job.c.worker == by
+    return _move(
+        connection,
+        (job.c.id == job_id) & mine & job.c.state.in_(states.RUNNING),
+        state=states.FAILURE,
+        ended_at=time.time(),
+        info=None,
+        error=error,
+    )
+
+
+def retry_later(
+    connection: Connection,
+    job_id: str,
+    error: str,
+    due_at: float,
+    *,
+    attempt: int | None = None,
+    by: str | None = None,
+) -> bool:
+    """Put a running job back, to be published again at ``due_at``: a retry that does not count as a death."""
+    mine = job.c.attempts == attempt if attempt is not None else job.c.worker == by
+    return _move(
+        connection,
+        (job.c.id == job_id) & mine & job.c.state.in_(states.RUNNING),
+        state=states.RETRY,
+        retries=job.c.retries + 1,
+        due_at=due_at,
+        worker=None,
+        error=error,
+    )
+
+
+def cancel(connection: Connection, job_id: str) -> str | None:
+    """End a job that has not ended; return the state it was in, or ``None`` if there was nothing to cancel."""
+    was = connection.execute(select(job.c.state).where(job.c.id == job_id)).scalar()
+    moved = _move(
+        connection,
+        (job.c.id == job_id) & job.c.ended_at.is_(None),
+        state=states.REVOKED,
+        ended_at=time.time(),
+        due_at=None,
+        info=None,
+        error="Cancelled on request.",
+    )
+    return was if moved else None
+
+
+def release(connection: Connection, job_ids: Iterable[str], by: str, max_deliveries: int) -> None:
+    """Take jobs back from a worker that no longer runs them: due again now, or failed when that happened too often."""
+    for job_id in job_ids:
+        held = (job.c.id == job_id) & (job.c.worker == by) & job.c.state.in_(states.RUNNING)
+        row = connection.execute(select(job.c.attempts, job.c.retries).where(held)).first()
+        if row is None:
+            continue
+        deaths = row.attempts - row.retries
+        if deaths >= max_deliveries:
+            times = "once" if deaths == 1 else f"{deaths} times"
+            _move(
+                connection,
+                held,
+                state=states.FAILURE,
+                ended_at=time.time(),
+                info=None,
+                error=f"Given up: the worker process died {times} while running this job.",
+            )
+        else:
+            _move(
+                connection,
+                held,
+                state=states.RETRY,
+                due_at=time.time(),
+                worker=None,
+                error="The worker process was lost; the job is run again.",
+            )
+
+
+def republish(connection: Connection, job_ids: Iterable[str]) -> int:
+    """Make published jobs due again whose messages the broker has lost; return how many."""
+    now = time.time()
+    return sum(
+        connection.execute(
+            update(job)
+            .where(job.c.id == job_id, job.c.state.in_(states.WAITING), job.c.due_at.is_(None))
+            .values(due_at=now)
+        ).rowcount
+        for job_id in job_ids
+    )
+
+
+def expire(connection: Connection, ended_before: float, limit: int) -> int:
+    """Delete up to ``limit`` rows of jobs that ended before that time; return how many."""
+    old = select(job.c.seq).where(job.c.ended_at < ended_before).order_by(job.c.ended_at).limit(limit)
+    return connection.execute(delete(job).where(job.c.seq.in_(old))).rowcount
+
+
+def register_worker(connection: Connection, worker_id: str, name: str, queues: str, concurrency: int) -> None:
+    """Write the row of a worker that starts."""
+    now = time.time()
+    connection.execute(
+        insert(worker).values(
+            id=worker_id, name=name, queues=queues, concurrency=concurrency, started_at=now, seen_at=now
+        )
+    )
+
+
+def renew_lease(connection: Connection, worker_id: str) -> bool:
+    """Note that a worker lives; ``False`` if it was given up for dead meanwhile."""
+    statement = update(worker).where(worker.c.id == worker_id).values(seen_at=time.time())
+    return connection.execute(statement).rowcount == 1
+
+
+def retire_worker(connection: Connection, worker_id: str, max_deliveries: int) -> None:
+    """Remove a worker that has stopped or died, and release what it still holds."""
+    held = select(job.c.id).where(job.c.worker == worker_id, job.c.ended_at.is_(None))
+    release(connection, connection.execute(held).scalars().all(), worker_id, max_deliveries)
+    connection.execute(delete(worker).where(worker.c.id == worker_id))
+
+
+def _move(connection: Connection, where: Any, **values: Any) -> bool:
+    return connection.execute(update(job).where(where).values(**values)).rowcount == 1
+
+
+def as_json(value: Any) -> Any:
+    """Return ``value`` if the ledger can hold it; raise :class:`TypeError` or :class:`ValueError` otherwise."""
+    return json.loads(json.dumps(value, allow_nan=False))

@@ -1,0 +1,115 @@
+"""Questions to the ledger. Each takes any connection and answers in a time that does not grow with the table."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
+
+from jobs import states
+from jobs.ledger.moves import DueJob
+from jobs.ledger.schema import job, worker
+
+
+def find(connection: Connection, job_id: str) -> Row[Any] | None:
+    """Return the row of one job."""
+    return connection.execute(select(job).where(job.c.id == job_id)).first()
+
+
+def page(
+    connection: Connection,
+    *,
+    limit: int,
+    before: int | None = None,
+    in_states: Sequence[str] | None = None,
+    of_type: str | None = None,
+) -> Sequence[Row[Any]]:
+    """Return up to ``limit`` rows, newest first; ``before`` is the ``seq`` of the last row of the page before."""
+    statement = select(job).order_by(job.c.seq.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(job.c.seq < before)
+    if of_type is not None:
+        statement = statement.where(job.c.type == of_type)
+        in_states = in_states or states.ALL
+    if in_states is None:
+        return connection.execute(statement).all()
+    # One short walk per state along an index; asked for all of them at once, the database would sort its finds.
+    rows = [row for state in in_states for row in connection.execute(statement.where(job.c.state == state))]
+    return sorted(rows, key=lambda row: row.seq, reverse=True)[:limit]
+
+
+def backlog(connection: Connection) -> int:
+    """Count the jobs that have not ended."""
+    return connection.execute(select(func.count()).where(job.c.ended_at.is_(None))).scalar_one()
+
+
+def open_counts(connection: Connection) -> dict[str, dict[str, int]]:
+    """Count the jobs that have not ended, per queue and state: ``{queue: {state: count}}``."""
+    statement = (
+        select(job.c.queue, job.c.state, func.count()).where(job.c.ended_at.is_(None)).group_by(job.c.queue, job.c.state)
+    )
+    counts: dict[str, dict[str, int]] = {}
+    for queue, state, count in connection.execute(statement):
+        counts.setdefault(queue, {})[state] = count
+    return counts
+
+
+def due(connection: Connection, limit: int) -> list[DueJob]:
+    """Return up to ``limit`` jobs whose time to be published has come, the longest due first."""
+    statement = (
+        select(job.c.id, job.c.type, job.c.queue, job.c.params, job.c.due_at)
+        .where(job.c.due_at <= time.time())
+        .order_by(job.c.due_at)
+        .limit(limit)
+    )
+    return [DueJob(**row._mapping) for row in connection.execute(statement)]
+
+
+def next_due(connection: Connection) -> float | None:
+    """Return the earliest time at which a job is due."""
+    return connection.execute(select(func.min(job.c.due_at)).where(job.c.due_at.is_not(None))).scalar()
+
+
+def handed_over(connection: Connection, queue: str, before: float) -> int:
+    """Count the jobs of a queue that were published before that time and that no worker has claimed."""
+    return connection.execute(select(func.count()).where(_handed_over(queue, before))).scalar_one()
+
+
+def handed_over_ids(connection: Connection, queue: str, before: float, limit: int) -> Sequence[str]:
+    """Return the ids of such jobs, at most ``limit``."""
+    return connection.execute(select(job.c.id).where(_handed_over(queue, before)).limit(limit)).scalars().all()
+
+
+def _handed_over(queue: str, before: float) -> ColumnElement[bool]:
+    return and_(
+        job.c.queue == queue,
+        job.c.state.in_(states.WAITING),
+        job.c.ended_at.is_(None),
+        job.c.due_at.is_(None),
+        job.c.published_at < before,
+    )
+
+
+def claimed_by(connection: Connection, worker_id: str) -> dict[str, str]:
+    """Return the state of each unended job that a worker holds."""
+    statement = select(job.c.id, job.c.state).where(job.c.worker == worker_id, job.c.ended_at.is_(None))
+    return {row.id: row.state for row in connection.execute(statement)}
+
+
+def states_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
+    """Return the states of these jobs."""
+    if not job_ids:
+        return {}
+    statement = select(job.c.id, job.c.state).where(job.c.id.in_(job_ids))
+    return {row.id: row.state for row in connection.execute(statement)}
+
+
+def workers(connection: Connection) -> Sequence[Row[Any]]:
+    """Return the rows of the workers that are registered."""
+    return connection.execute(select(worker).order_by(worker.c.name, worker.c.started_at)).all()
+
+
+def holders(connection: Connection) -> set[str]:
+    """Return the ids of the workers that hold a job, registered or not."""
+    statement = select(job.c.worker).where(job.c.worker.is_not(None), job.c.ended_at.is_(None)).distinct()
+    return {worker_id for worker_id in connection.execute(statement).scalars() if worker_id is not None}

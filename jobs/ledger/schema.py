@@ -1,0 +1,68 @@
+"""Tables of the ledger. Times are seconds since the epoch (UTC)."""
+
+from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+#: SQLite gives an INTEGER PRIMARY KEY its fast path only under exactly that type name.
+_Sequence = BigInteger().with_variant(Integer, "sqlite")
+
+job = Table(
+    "job",
+    metadata,
+    # Order of acceptance: what lists are sorted and paged by.
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("type", String(64), nullable=False),
+    Column("queue", String(64), nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Float, nullable=False),
+    # When the row must be published (again); NULL while the broker or a worker has it. First run, run-at, retry,
+    # back-off and recovery are all this one column.
+    Column("due_at", Float),
+    Column("published_at", Float),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    # Claims so far. Also the fencing token: a report from an older claim no longer fits and is dropped.
+    Column("attempts", Integer, nullable=False, default=0, server_default="0"),
+    # How many of those ended in a retry that the task asked for, as against a worker that died.
+    Column("retries", Integer, nullable=False, default=0, server_default="0"),
+    # The worker that holds the claim: a `worker.id`.
+    Column("worker", String(128)),
+    Column("progress", Integer, nullable=False, default=0, server_default="0"),
+    Column("info", JSON(none_as_null=True)),
+    Column("result", JSON(none_as_null=True)),
+    # Why the job failed, was retried or was cancelled: one plain sentence.
+    Column("error", Text),
+    sqlite_autoincrement=True,
+)
+
+Index("job_state", job.c.state, job.c.seq)
+Index("job_type_state", job.c.type, job.c.state, job.c.seq)
+# Partial indexes: the questions asked every second must not grow with the jobs that are over.
+Index("job_due", job.c.due_at, sqlite_where=job.c.due_at.is_not(None), postgresql_where=job.c.due_at.is_not(None))
+Index(
+    "job_open",
+    job.c.queue,
+    job.c.state,
+    sqlite_where=job.c.ended_at.is_(None),
+    postgresql_where=job.c.ended_at.is_(None),
+)
+Index("job_claimed", job.c.worker, sqlite_where=job.c.ended_at.is_(None), postgresql_where=job.c.ended_at.is_(None))
+Index(
+    "job_ended", job.c.ended_at, sqlite_where=job.c.ended_at.is_not(None), postgresql_where=job.c.ended_at.is_not(None)
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    # One start of one worker: its container's name and a random part.
+    Column("id", String(128), primary_key=True),
+    Column("name", String(96), nullable=False),
+    Column("queues", Text, nullable=False),
+    Column("concurrency", Integer, nullable=False),
+    Column("started_at", Float, nullable=False),
+    # The lease: renewed about every second; a worker silent for WORKER_LEASE seconds counts as dead.
+    Column("seen_at", Float, nullable=False),
+)

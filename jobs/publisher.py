@@ -1,0 +1,158 @@
+"""Publishing to RabbitMQ with confirms, many messages for one wait, and never longer than a known time.
+
+A publisher belongs to one thread. It opens its connection when it first needs it and throws it away after any trouble;
+what was not confirmed is still due in the ledger, so trouble costs time and never a job.
+"""
+
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import amqp
+from celery import Celery
+from kombu.serialization import dumps
+
+from jobs.app import EXCHANGE
+from jobs.ledger.moves import DueJob
+
+#: Seconds that one batch may take, connecting included.
+PUBLISH_TIMEOUT = 5.0
+
+#: Most messages in one batch.
+MAX_BATCH = 500
+
+#: What connecting to a broker, and talking with it, may raise.
+BROKER_ERRORS = (OSError, amqp.AMQPError)
+
+
+class NotPublished(Exception):
+    """The broker did not confirm the batch in time; part of it may have arrived all the same."""
+
+
+class Publisher:
+    """Publishes due jobs to their queues and waits until the broker has them on disk."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._connection: Any = None
+        self._channel: Any = None
+        self._blocked = False
+        self._sent = 0
+        self._unconfirmed: set[int] = set()
+        self._refused = 0
+        #: How many jobs to hand over at once. One after trouble, then twofold with each success: a broker in an alarm
+        #: keeps what it is sent and confirms it only when the alarm is over, so each try adds a second message.
+        self.batch_size = 1
+
+    def publish(self, jobs: Sequence[DueJob]) -> None:
+        """Publish the jobs and return when the broker has confirmed all of them. Raises :class:`NotPublished`."""
+        deadline = time.monotonic() + PUBLISH_TIMEOUT
+        try:
+            if self._connection is None:
+                self._connect()
+            self._refuse_if_blocked()
+            for due in jobs:
+                self._send(due)
+            self._await_confirms(deadline)
+        except BROKER_ERRORS as error:
+            self.close()
+            raise NotPublished(f"{type(error).__name__}: {error}") from error
+        except NotPublished:
+            self.batch_size = 1
+            raise
+        self.batch_size = min(MAX_BATCH, self.batch_size * 2)
+
+    def close(self) -> None:
+        """Drop the connection at once: a polite close would wait for an answer that may never come."""
+        connection, self._connection, self._channel = self._connection, None, None
+        self._unconfirmed.clear()
+        self._blocked = False
+        self.batch_size = 1
+        if connection is not None:
+            with contextlib.suppress(*BROKER_ERRORS):
+                connection.collect()
+
+    def _connect(self) -> None:
+        parameters = self._app.connection_for_write()
+        connection = amqp.Connection(
+            host=f"{parameters.hostname}:{parameters.port}",
+            userid=parameters.userid,
+            password=parameters.password,
+            virtual_host=parameters.virtual_host,
+            connect_timeout=3,
+            # Without these, py-amqp waits for ever for a broker that is paused or in an alarm.
+            read_timeout=PUBLISH_TIMEOUT,
+            write_timeout=PUBLISH_TIMEOUT,
+            # Nobody would tend a heartbeat between batches; a dead connection shows at the next one.
+            heartbeat=0,
+            on_blocked=self._on_blocked,
+            on_unblocked=self._on_unblocked,
+        )
+        self._connection = connection
+        connection.connect()
+        self._channel = connection.channel()
+        self._channel.confirm_select()
+        self._channel.events["basic_ack"].add(self._on_ack)
+        self._channel.events["basic_nack"].add(self._on_nack)
+        self._channel.events["basic_return"].add(self._on_return)
+        self._sent = 0
+
+    def _refuse_if_blocked(self) -> None:
+        if self._blocked:
+            self._drain(timeout=0.01)
+        if self._blocked:
+            raise NotPublished("the broker takes no messages: an alarm of its memory or disk")
+
+    def _send(self, due: DueJob) -> None:
+        message = self._app.amqp.create_task_message(due.id, due.type, kwargs=due.params)
+        content_type, content_encoding, body = dumps(message.body, serializer="json")
+        self._channel.basic_publish(
+            amqp.Message(
+                body,
+                content_type=content_type,
+                content_encoding=content_encoding,
+                application_headers={**message.headers, "ledger": True},
+                delivery_mode=2,  # persistent
+                **message.properties,
+            ),
+            exchange=EXCHANGE,
+            routing_key=due.queue,
+            mandatory=True,  # a queue that is missing is an error, not a silent loss
+        )
+        self._sent += 1
+        self._unconfirmed.add(self._sent)
+
+    def _await_confirms(self, deadline: float) -> None:
+        while self._unconfirmed:
+            left = deadline - time.monotonic()
+            if self._blocked or left <= 0:
+                self.close()
+                raise NotPublished("the broker did not confirm in time")
+            self._drain(timeout=left)
+        if self._refused:
+            self._refused = 0
+            raise NotPublished("the broker refused a message, or has no queue for it")
+
+    def _drain(self, timeout: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            self._connection.drain_events(timeout=timeout)
+
+    def _on_ack(self, delivery_tag: int, multiple: bool) -> None:
+        if multiple:
+            self._unconfirmed = {tag for tag in self._unconfirmed if tag > delivery_tag}
+        else:
+            self._unconfirmed.discard(delivery_tag)
+
+    def _on_nack(self, delivery_tag: int, multiple: bool) -> None:
+        self._refused += 1
+        self._on_ack(delivery_tag, multiple)
+
+    def _on_return(self, *_details: Any) -> None:
+        self._refused += 1
+
+    def _on_blocked(self, _reason: str) -> None:
+        self._blocked = True
+
+    def _on_unblocked(self) -> None:
+        self._blocked = False

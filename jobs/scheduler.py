@@ -1,0 +1,138 @@
+"""The periodic part: a Celery Beat scheduler that publishes due jobs and recovers lost ones.
+
+``celery beat --scheduler jobs.scheduler:LedgerScheduler`` is Celery's documented extension point. Entries of
+``beat_schedule`` work as always; on top of them each tick looks into the ledger:
+
+- jobs that are due are published: scheduled for now, retries whose back-off has passed, left over by a web process;
+- workers whose lease has run out are retired, and what they ran is due again;
+- jobs whose messages the broker has lost (its volume wiped, say) are due again;
+- rows of jobs that ended long ago are removed.
+"""
+
+import time
+from typing import Any
+
+from celery.beat import Scheduler
+from celery.utils.log import get_logger
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobs import heartbeat
+from jobs.app import app as celery_app
+from jobs.broker import BrokerUnavailable, queue_depths
+from jobs.ledger import moves, queries
+from jobs.ledger.database import ledger
+from jobs.publisher import NotPublished, Publisher
+from jobs.settings import settings
+
+logger = get_logger(__name__)
+
+#: Seconds between two looks at what is due.
+TICK = 0.5
+#: Seconds that one tick may go on publishing before the other duties have their turn.
+PUBLISH_BUDGET = 2.0
+#: Seconds between two comparisons of ledger and broker.
+COMPARE_EVERY = 5.0
+#: Seconds that RabbitMQ's counts of a quorum queue may lag behind, and then some.
+COUNTS_LAG = 10.0
+#: Jobs made due again, or removed, in one transaction: short enough to keep nobody waiting.
+CHUNK = 500
+
+
+class LedgerScheduler(Scheduler):  # type: ignore[misc]
+    """Celery Beat on the ledger."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._publisher = Publisher(celery_app)
+        self._last_watch: float | None = None
+        self._watching_since = time.monotonic()
+        self._unknown_holders: set[str] = set()
+        self._next_comparison = time.monotonic() + COMPARE_EVERY
+        self._suspicious: set[str] = set()
+        super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Do what is due; return the seconds until the next look."""
+        delay = super().tick(*args, **kwargs)
+        try:
+            self._retire_dead_workers()
+            self._compare_with_broker()
+            self._publish_due()
+            self._remove_old()
+            heartbeat.beat()
+        except SQLAlchemyError as error:
+            logger.warning("the ledger cannot be used: %s", error)
+        return min(delay, TICK)
+
+    def _publish_due(self) -> None:
+        until = time.monotonic() + PUBLISH_BUDGET
+        while time.monotonic() < until:
+            with ledger().reading() as connection:
+                due = queries.due(connection, self._publisher.batch_size)
+            if not due:
+                return
+            try:
+                self._publisher.publish(due)
+            except NotPublished as reason:
+                logger.warning("%d or more jobs wait for the broker: %s", len(due), reason)
+                return
+            with ledger().writing() as connection:
+                moves.published(connection, due)
+
+    def _retire_dead_workers(self) -> None:
+        now = time.monotonic()
+        lease = settings().worker_lease
+        # While the ledger was locked, or this process was paused, nobody could renew a lease: judge nobody until
+        # everybody has had a whole lease to do so.
+        if self._last_watch is None or now - self._last_watch > lease / 2:
+            self._watching_since = now
+        self._last_watch = now
+        if now - self._watching_since < lease:
+            return
+        with ledger().reading() as connection:
+            registered = queries.workers(connection)
+            holders = queries.holders(connection)
+        dead = [worker.id for worker in registered if worker.seen_at < time.time() - lease]
+        unknown = holders - {worker.id for worker in registered}
+        dead += unknown & self._unknown_holders
+        self._unknown_holders = unknown
+        for worker_id in dead:
+            logger.warning("worker %s is gone; what it ran is run again", worker_id)
+            with ledger().writing() as connection:
+                moves.retire_worker(connection, worker_id, settings().max_deliveries)
+
+    def _compare_with_broker(self) -> None:
+        """Find queues that hold fewer messages than the ledger has handed over to them.
+
+        A job that was published before the broker's count, and is unclaimed after it, must be among the counted
+        messages. Counted messages may be more (second deliveries, cancelled jobs), so a loss can hide behind those
+        until they are worked off; a queue found short twice has lost some.
+        """
+        if time.monotonic() < self._next_comparison:
+            return
+        self._next_comparison = time.monotonic() + COMPARE_EVERY
+        before = time.time() - COUNTS_LAG
+        try:
+            depths = queue_depths()
+        except BrokerUnavailable:
+            self._suspicious.clear()
+            return
+        with ledger().reading() as connection:
+            short = {depth.name for depth in depths if queries.handed_over(connection, depth.name, before) > depth.total}
+        lost = short & self._suspicious
+        self._suspicious = short - lost
+        for name in lost:
+            self._republish(name, before)
+
+    def _republish(self, queue: str, before: float) -> None:
+        count = 0
+        while True:
+            with ledger().writing() as connection:
+                ids = queries.handed_over_ids(connection, queue, before, CHUNK)
+                count += moves.republish(connection, ids)
+            if len(ids) < CHUNK:
+                break
+        logger.warning("the broker has lost messages of the queue %s: %d jobs are published again", queue, count)
+
+    def _remove_old(self) -> None:
+        with ledger().writing() as connection:
+            moves.expire(connection, time.time() - settings().result_expires, CHUNK)

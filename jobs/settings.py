@@ -1,0 +1,45 @@
+"""Settings of the Python side, read from the environment that ``settings.sh`` prepares."""
+
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+
+class Settings(BaseSettings):
+    """One attribute per environment variable of the same name; times are in seconds."""
+
+    database_url: str = "sqlite:////db/backend.db"
+    broker_host: str = "localhost"
+    broker_user: str = "publisher"
+    #: Where the passwords are mounted: ``broker_password`` and ``monitor_password``.
+    secrets_dir: Path = Path("/run/secrets")
+
+    backlog_limit: int = Field(100_000, ge=1)
+    max_deliveries: int = Field(5, ge=1)
+    worker_lease: float = Field(10, gt=2)
+    result_expires: float = Field(604_800, gt=0)
+
+    worker_name: str = "worker"
+    celery_queues: str = "heavy,export,arithmetic"
+    celery_concurrency: int = Field(4, ge=1)
+    celery_prefetch: int = Field(4, ge=1)
+    stop_timeout: float = Field(30, gt=0)
+
+    @property
+    def broker_url(self) -> str:
+        """AMQP address of the broker, with the password of this container's user."""
+        return f"amqp://{self.broker_user}:{quote(self.secret('broker_password'))}@{self.broker_host}:5672/warren"
+
+    def secret(self, name: str) -> str:
+        """Content of a mounted secret, or an empty string where it is not mounted (unit tests, a shell)."""
+        path = self.secrets_dir / name
+        return path.read_text().strip() if path.exists() else ""
+
+
+@cache
+def settings() -> Settings:
+    """Return the process-wide settings, read once."""
+    return Settings()

@@ -1,0 +1,154 @@
+"""The steward of a worker: a thread of its main process that keeps ledger and worker in step, about once a second.
+
+- renews the worker's lease, without which the beat container gives its jobs to others;
+- releases jobs that the ledger says this worker runs and it does not: a pool process died, or a report was lost;
+- stops runs that the ledger says are over: cancelled, or taken over while this worker was paused;
+- touches the heartbeat file, but only if the worker's own event loop turned and the broker is connected;
+- on SIGTERM, gives running jobs until shortly before Docker's SIGKILL and then puts them back.
+
+Everything goes through the ledger, so cancelling works while RabbitMQ is down, and no message is needed.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
+from celery.worker import state
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobs import heartbeat, identity, states
+from jobs.ledger import moves, queries
+from jobs.ledger.database import ledger
+from jobs.settings import settings
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks.
+INTERVAL = 1.0
+#: Seconds that the event loop may be silent before the worker no longer counts as healthy.
+LOOP_PATIENCE = 10.0
+#: Seconds kept back from the stop timeout, for putting back what has not finished.
+STOP_RESERVE = 10.0
+
+
+class Steward:
+    """One for each worker process; see the module's text."""
+
+    def __init__(self, controller: Any) -> None:
+        self._controller = controller
+        self._id = identity.worker_id()
+        self._suspects: set[str] = set()
+        self._loop_seen = 0.0
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Register the worker, waiting for the ledger if need be, and begin to look after it."""
+        ledger().insist(lambda connection: self._register(connection), patience=60)
+        threading.Thread(target=self._run, name="steward", daemon=True).start()
+
+    def stop(self) -> None:
+        """Leave: the worker has finished, and holds nothing any more."""
+        self._stopped.set()
+        try:
+            with ledger().writing() as connection:
+                moves.retire_worker(connection, self._id, settings().max_deliveries)
+        except SQLAlchemyError as error:
+            logger.warning("the worker could not sign off, its lease will run out: %s", error)
+
+    def _register(self, connection: Any) -> None:
+        chosen = settings()
+        moves.register_worker(
+            connection, self._id, chosen.worker_name, chosen.celery_queues, chosen.celery_concurrency
+        )
+
+    def _run(self) -> None:
+        while not self._stopped.wait(INTERVAL):
+            try:
+                self._look()
+            except SQLAlchemyError as error:
+                logger.warning("the steward cannot reach the ledger: %s", error)
+            except Exception:
+                logger.exception("the steward stumbled")
+
+    def _look(self) -> None:
+        # The order matters. A run reports its end to the ledger before it leaves `state.requests`; so a row that is
+        # read as running first, and is missing from the requests after, has no run any more.
+        with ledger().writing() as connection:
+            if not moves.renew_lease(connection, self._id):
+                logger.warning("this worker was given up for dead, and its jobs given to others; it goes on")
+                self._register(connection)
+            held = set(queries.claimed_by(connection, self._id))
+        orphans = held - set(state.requests)
+        # Seen twice, since a message may be claimed in the pool before the main process hears of it.
+        lost = orphans & self._suspects
+        self._suspects = orphans - lost
+        if lost:
+            logger.warning("released, no process runs them any more: %s", ", ".join(sorted(lost)))
+            with ledger().writing() as connection:
+                moves.release(connection, lost, self._id, settings().max_deliveries)
+        self._stop_runs_that_are_over()
+        self._check_health()
+
+    def _stop_runs_that_are_over(self) -> None:
+        running = {request.id: request for request in list(state.active_requests)}
+        with ledger().reading() as connection:
+            now = queries.states_of(connection, list(running))
+        for job_id, request in running.items():
+            if now.get(job_id) == states.REVOKED:
+                logger.info("%s[%s] stopped: it was cancelled", request.name, job_id)
+                # In the event loop's own thread: terminating acknowledges the message on the loop's channel.
+                self._controller.consumer.hub.call_soon(request.terminate, self._controller.pool, "KILL")
+
+    def _check_health(self) -> None:
+        consumer = getattr(self._controller, "consumer", None)
+        connection = getattr(consumer, "connection", None)
+        if consumer is None or connection is None or not connection.connected:
+            return
+        if time.monotonic() - self._loop_seen < LOOP_PATIENCE:
+            heartbeat.beat()
+        consumer.hub.call_soon(self._loop_turned)
+
+    def _loop_turned(self) -> None:
+        self._loop_seen = time.monotonic()
+
+
+_steward: Steward | None = None
+
+
+@worker_init.connect
+def _on_init(sender: Any, **_: Any) -> None:
+    global _steward
+    _steward = Steward(sender)
+    _steward.start()
+
+
+@worker_ready.connect
+def _on_ready(**_: Any) -> None:
+    logger.info("ready: %s", identity.worker_id())
+
+
+@worker_process_init.connect
+def _in_pool_process(**_: Any) -> None:
+    # A pool process inherits the flag, not the thread; it must not sign the worker off when it exits.
+    global _steward
+    _steward = None
+
+
+@worker_shutting_down.connect
+def _on_shutting_down(how: str, **_: Any) -> None:
+    if how == "Warm":
+        # A cold shutdown cancels what still runs, and each cancelled job is due again in the ledger at once.
+        patience = max(1.0, settings().stop_timeout - STOP_RESERVE)
+        timer = threading.Timer(patience, os.kill, (os.getpid(), signal.SIGQUIT))
+        timer.daemon = True
+        timer.start()
+
+
+@worker_shutdown.connect
+def _on_shutdown(**_: Any) -> None:
+    if _steward is not None:
+        _steward.stop()

@@ -1,0 +1,119 @@
+"""The base class of every task: a run begins with a claim in the ledger, and a retry goes through the ledger.
+
+``before_start`` is Celery's hook between the delivery of a message and the run of the task.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from celery import Task
+from celery.exceptions import Ignore, Reject, Retry
+from celery.utils.log import get_task_logger
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobs import identity
+from jobs.catalogue import JOB_TYPES, QUEUES
+from jobs.ledger import moves
+from jobs.ledger.database import ledger
+
+logger = get_task_logger(__name__)
+
+#: Seconds a pool process goes on trying to claim a job before it gives the message back.
+CLAIM_PATIENCE = 30.0
+#: Back-off of a retry, in seconds: doubles with each, up to the longest, with jitter so that jobs do not come in step.
+FIRST_BACKOFF = 1.0
+LONGEST_BACKOFF = 600.0
+
+
+class JobTask(Task):  # type: ignore[misc]
+    """A Celery task whose state lives in the ledger."""
+
+    def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Claim the job for this worker, or drop the message: a second delivery, or a job that was cancelled."""
+        by = identity.worker_id()
+        from_relay = (self.request.headers or {}).get("ledger", False)
+
+        def claim(connection: Connection) -> int | None:
+            if from_relay:
+                return moves.claim(connection, task_id, by)
+            return moves.adopt(connection, self._as_new_job(task_id, args, kwargs), by)
+
+        try:
+            attempt = ledger().insist(claim, CLAIM_PATIENCE)
+        except SQLAlchemyError as error:
+            raise Reject(error, requeue=True) from error
+        if attempt is None:
+            logger.info("%s[%s] dropped: it runs elsewhere, or has ended", self.name, task_id)
+            raise Ignore
+        self.request.attempt = attempt
+        logger.info("%s[%s] started, attempt %d", self.name, task_id, attempt)
+
+    def retry(  # type: ignore[override]
+        self,
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        exc: Exception | None = None,
+        throw: bool = True,
+        countdown: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Retry:
+        """Ask for another run: Celery's own signature, but the job waits in the ledger and not in a message.
+
+        Without a ``countdown`` the wait doubles with each retry. Raises ``exc`` when the retries are used up.
+        """
+        done = self.request.retries
+        limit = self.max_retries if max_retries is None else max_retries
+        if limit is not None and done >= limit:
+            raise exc or self.MaxRetriesExceededError(f"Gave up after {done} retries.")
+        if countdown is None:
+            countdown = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**done) * random.uniform(0.8, 1.2)
+        self.request.due_at = time.time() + countdown
+        again = Retry(exc=exc, when=countdown)
+        if throw:
+            raise again from exc
+        return again
+
+    def report(self, percent: float, message: str, **more: Any) -> None:
+        """Tell how far this run has come: 0 to 100 percent and a few words."""
+        self.update_state(state="PROGRESS", meta={"percent": round(percent), "message": message, **more})
+
+    def apply_async(self, *args: Any, **kwargs: Any) -> Any:
+        """Send this task without the HTTP API, from a Python shell for instance."""
+        if kwargs.get("eta") or kwargs.get("countdown"):
+            _no_delayed_messages()
+        return super().apply_async(*args, **kwargs)
+
+    def _as_new_job(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> moves.NewJob:
+        job_type = JOB_TYPES.get(self.name)
+        params = kwargs if not args else {**kwargs, "args": list(args)}
+        queue = (self.request.delivery_info or {}).get("routing_key") or (job_type.queue if job_type else QUEUES[0])
+        return moves.NewJob(id=task_id, type=self.name, queue=queue, params=moves.as_json(params))
+
+
+def job(name: str) -> Callable[[Callable[..., Any]], JobTask]:
+    """Register a function as the task of a job type, under the limits that the catalogue gives it.
+
+    The function gets the task itself first (Celery's ``bind``) and the checked parameters as keyword arguments. What
+    it returns must be JSON.
+    """
+    from jobs.app import app
+
+    job_type = JOB_TYPES[name]
+    decorated: Callable[[Callable[..., Any]], JobTask] = app.task(
+        name=name,
+        bind=True,
+        base=JobTask,
+        time_limit=job_type.time_limit,
+        max_retries=job_type.max_retries,
+    )
+    return decorated
+
+
+def _no_delayed_messages() -> NoReturn:
+    raise ValueError(
+        "eta and countdown are not supported: no message waits in RabbitMQ. Use POST /flask/tasks with run_at."
+    )
