@@ -25,7 +25,7 @@ logger = get_logger(__name__)
 STORE_PATIENCE = 90.0
 
 
-class LedgerBackend(BaseBackend):  # type: ignore[misc]
+class LedgerBackend(BaseBackend):
     """Stores states and results of tasks in the ledger, and reads them for ``AsyncResult``."""
 
     supports_autoexpire = True  # the beat container removes old rows
@@ -60,7 +60,7 @@ class LedgerBackend(BaseBackend):  # type: ignore[misc]
         return result
 
     def get_task_meta(self, task_id: str, cache: bool = True) -> dict[str, Any]:
-        """Return state and result in the form that ``AsyncResult`` reads; an unknown id is PENDING, as Celery has it."""
+        """Return state and result in the form that ``AsyncResult`` reads; an unknown id is PENDING."""
         with ledger().reading() as connection:
             row = queries.find(connection, task_id)
         if row is None:

@@ -8,6 +8,7 @@ import logging
 import queue
 import threading
 import time
+from functools import partial
 
 from jobs.ledger.group_commit import GroupCommit
 from jobs.ledger.moves import RELAY_GRACE, DueJob, published
@@ -49,7 +50,7 @@ class Relay:
                 time.sleep(PAUSE)
                 continue
             try:
-                self._commits.run(lambda connection, done=batch: published(connection, done), timeout=30)
+                self._commits.run(partial(published, jobs=batch), timeout=30)
             except Exception as error:  # the jobs stay due, and a second message does no harm
                 logger.warning("published but not marked so: %s", error)
 

@@ -38,7 +38,7 @@ COUNTS_LAG = 10.0
 CHUNK = 500
 
 
-class LedgerScheduler(Scheduler):  # type: ignore[misc]
+class LedgerScheduler(Scheduler):
     """Celery Beat on the ledger."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -52,7 +52,7 @@ class LedgerScheduler(Scheduler):  # type: ignore[misc]
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Do what is due; return the seconds until the next look."""
-        delay = super().tick(*args, **kwargs)
+        delay: float = super().tick(*args, **kwargs)
         try:
             self._retire_dead_workers()
             self._compare_with_broker()
@@ -117,7 +117,9 @@ class LedgerScheduler(Scheduler):  # type: ignore[misc]
             self._suspicious.clear()
             return
         with ledger().reading() as connection:
-            short = {depth.name for depth in depths if queries.handed_over(connection, depth.name, before) > depth.total}
+            short = {
+                depth.name for depth in depths if queries.handed_over(connection, depth.name, before) > depth.total
+            }
         lost = short & self._suspicious
         self._suspicious = short - lost
         for name in lost:

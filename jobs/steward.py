@@ -61,9 +61,7 @@ class Steward:
 
     def _register(self, connection: Any) -> None:
         chosen = settings()
-        moves.register_worker(
-            connection, self._id, chosen.worker_name, chosen.celery_queues, chosen.celery_concurrency
-        )
+        moves.register_worker(connection, self._id, chosen.worker_name, chosen.celery_queues, chosen.celery_concurrency)
 
     def _run(self) -> None:
         while not self._stopped.wait(INTERVAL):

@@ -28,7 +28,7 @@ FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 600.0
 
 
-class JobTask(Task):  # type: ignore[misc]
+class JobTask(Task):
     """A Celery task whose state lives in the ledger."""
 
     def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -51,7 +51,7 @@ class JobTask(Task):  # type: ignore[misc]
         self.request.attempt = attempt
         logger.info("%s[%s] started, attempt %d", self.name, task_id, attempt)
 
-    def retry(  # type: ignore[override]
+    def retry(
         self,
         args: tuple[Any, ...] | None = None,
         kwargs: dict[str, Any] | None = None,

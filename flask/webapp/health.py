@@ -25,7 +25,7 @@ def web() -> Response:
 def background() -> tuple[Response, int]:
     """Say of broker, ledger and workers whether each is well, or why not; 503 if any of them is not."""
     rabbitmq = ledger_state = "ok"
-    workers: int | str = 0
+    workers = 0
     try:
         queue_depths()
     except BrokerUnavailable as error:

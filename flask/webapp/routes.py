@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request, url_for
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-
 from werkzeug.exceptions import BadRequest
 
 from jobs import states

@@ -1,8 +1,8 @@
 """The connection to the ledger's database: SQLite by default, PostgreSQL by ``DATABASE_URL``.
 
-SQLite allows one writer at a time. Its own waiting (the busy handler) sleeps and tries again, which is where the slowest
-answers come from; so writers queue up on a blocking ``flock`` first, which wakes the next one at once. Readers never
-wait: the file is in WAL mode.
+SQLite allows one writer at a time. Its own way of waiting (the busy handler) sleeps and tries again, which is where the
+slowest answers come from; so writers queue up on a blocking ``flock`` first, which wakes the next one at once. Readers
+never wait: the file is in WAL mode.
 """
 
 import fcntl

@@ -46,7 +46,9 @@ def backlog(connection: Connection) -> int:
 def open_counts(connection: Connection) -> dict[str, dict[str, int]]:
     """Count the jobs that have not ended, per queue and state: ``{queue: {state: count}}``."""
     statement = (
-        select(job.c.queue, job.c.state, func.count()).where(job.c.ended_at.is_(None)).group_by(job.c.queue, job.c.state)
+        select(job.c.queue, job.c.state, func.count())
+        .where(job.c.ended_at.is_(None))
+        .group_by(job.c.queue, job.c.state)
     )
     counts: dict[str, dict[str, int]] = {}
     for queue, state, count in connection.execute(statement):
@@ -113,3 +115,20 @@ def holders(connection: Connection) -> set[str]:
     """Return the ids of the workers that hold a job, registered or not."""
     statement = select(job.c.worker).where(job.c.worker.is_not(None), job.c.ended_at.is_(None)).distinct()
     return {worker_id for worker_id in connection.execute(statement).scalars() if worker_id is not None}
+
+
+def newest_seq(connection: Connection) -> int:
+    """Return the ``seq`` of the job accepted last, or 0."""
+    return connection.execute(select(func.max(job.c.seq))).scalar() or 0
+
+
+def accepted_after(connection: Connection, seq: int) -> dict[str, int]:
+    """Count the jobs accepted after the one with that ``seq``, per queue."""
+    statement = select(job.c.queue, func.count().label("jobs")).where(job.c.seq > seq).group_by(job.c.queue)
+    return {row.queue: row.jobs for row in connection.execute(statement)}
+
+
+def ended_after(connection: Connection, moment: float) -> dict[str, int]:
+    """Count the jobs that ended after that time, per queue."""
+    statement = select(job.c.queue, func.count().label("jobs")).where(job.c.ended_at > moment).group_by(job.c.queue)
+    return {row.queue: row.jobs for row in connection.execute(statement)}

@@ -1,0 +1,34 @@
+"""The queues, now: ``python -m jobs.queues [--json]``, which ``list_queues.sh`` runs in the web container."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from jobs.broker import BrokerUnavailable, queue_depths
+
+
+def main() -> int:
+    """Print the queues; return the exit code."""
+    parser = argparse.ArgumentParser(prog="list_queues.sh", description="What waits in RabbitMQ, now.")
+    parser.add_argument("--json", action="store_true", help="print a JSON array, for other programs")
+    arguments = parser.parse_args()
+    try:
+        depths = queue_depths()
+    except BrokerUnavailable as error:
+        print(
+            f"error: {error}\n\nAccepted jobs are safe in the ledger, and run when it is back. Look with: docker ps",
+            file=sys.stderr,
+        )
+        return 1
+    if arguments.json:
+        print(json.dumps([asdict(depth) for depth in depths]))
+        return 0
+    print(f"{'queue':<12} {'ready':>8} {'unacknowledged':>15} {'consumers':>10}")
+    for depth in depths:
+        print(f"{depth.name:<12} {depth.ready:>8} {depth.unacknowledged:>15} {depth.consumers:>10}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
