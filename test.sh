@@ -34,30 +34,42 @@ main() {
 		unit | stack | browser | chaos) kinds+=("$1") ;;
 		--) shift && break ;;
 		*)
-			printf 'error: unknown argument: %s\n\n' "$1" >&2
-			usage >&2
+			printf 'error: unknown argument: %s\n\nSee: ./test.sh --help\n' "$1" >&2
 			return 2
 			;;
 		esac
 		shift
 	done
 
-	local kind folders=() python
 	if ((${#kinds[@]} == 0)); then
-		for kind in unit stack browser chaos; do
-			if [[ -d tests/$kind ]]; then kinds+=("$kind"); fi
+		local folder
+		for folder in tests/{unit,stack,browser,chaos}/; do
+			if [[ -d $folder ]]; then kinds+=("$(basename "$folder")"); fi
 		done
 	fi
-	for kind in "${kinds[@]}"; do folders+=("tests/$kind"); done
 
 	if [[ $install == true ]]; then install_for "${kinds[@]}"; fi
+	local python
 	python=$(ops/python_env.sh tests tests/requirements.txt)
-	exec "$python" -m pytest "${folders[@]}" "$@"
+	exec "$python" -m pytest "${kinds[@]/#/tests/}" "$@"
 }
 
-# Bring the packages that the given kinds of tests need, and an engine unless all of them do without.
+# Bring what these kinds of tests need from Debian's packages, and start a Docker engine where none answers.
 install_for() {
-	:
+	# shellcheck source=settings.sh
+	source settings.sh
+	# shellcheck source=ops/lib.sh
+	source ops/lib.sh
+	# shellcheck source=ops/install.sh
+	source ops/install.sh
+	if [[ $* != unit ]]; then install_and_start_docker; fi
+	local missing=()
+	if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3-venv); fi
+	if [[ " $* " == *' browser '* ]] && ! command -v chromium >/dev/null; then missing+=(chromium); fi
+	if ((${#missing[@]} > 0)); then
+		step 'package lists' apt-get update
+		step "packages: ${missing[*]}" apt-get install --yes --no-install-recommends "${missing[@]}"
+	fi
 }
 
 main "$@"

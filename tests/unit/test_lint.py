@@ -19,7 +19,7 @@ TOOLS: dict[str, list[str]] = {
     "mypy": [],
     "shellcheck": [str(path) for path in shell_scripts()],
     "shfmt": ["-d", *map(str, shell_scripts())],
-    "hadolint": [str(path) for path in dockerfiles()],
+    "hadolint": ["--no-color", *(str(path) for path in dockerfiles())],
     "gixy": ["nginx/nginx.conf"],
 }
 
