@@ -1,0 +1,60 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobs.ledger import moves, queries
+from jobs.ledger.database import Ledger
+from jobs.ledger.group_commit import GroupCommit
+from jobs.ledger.moves import NewJob
+from tests.stack.support import wait_until
+
+
+def test_writes_from_many_threads_all_arrive(ledger: Ledger) -> None:
+    commits = GroupCommit(ledger)
+    new_jobs = [NewJob(type="heavy", queue="heavy", params={}) for _ in range(200)]
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(lambda new: commits.run(lambda connection: moves.submit(connection, new), 10), new_jobs))
+    with ledger.reading() as connection:
+        assert queries.backlog(connection) == 200
+
+
+def test_writes_that_wait_share_a_transaction(ledger: Ledger) -> None:
+    commits = GroupCommit(ledger)
+    entered, go_on = threading.Event(), threading.Event()
+    transactions: list[int] = []
+
+    def hold(connection: Connection) -> None:
+        entered.set()
+        go_on.wait(10)
+
+    def note(connection: Connection) -> None:
+        transactions.append(id(connection.get_transaction()))
+
+    with ThreadPoolExecutor(9) as pool:
+        first = pool.submit(commits.run, hold, 10)
+        entered.wait(10)
+        rest = [pool.submit(commits.run, note, 10) for _ in range(8)]
+        wait_until(lambda: commits._waiting.qsize() == 8, 10, "all eight wait")
+        go_on.set()
+        for future in [first, *rest]:
+            future.result(10)
+    assert len(transactions) == 8
+    assert len(set(transactions)) == 1
+
+
+def test_a_failed_transaction_is_told_to_everyone_in_it_and_ends_nothing(ledger: Ledger) -> None:
+    commits = GroupCommit(ledger)
+    with pytest.raises(SQLAlchemyError):
+        commits.run(lambda connection: connection.execute(text("SELECT * FROM no_such_table")), 10)
+    assert commits.run(lambda connection: queries.backlog(connection), 10) == 0
+
+
+def test_a_write_that_has_not_begun_is_withdrawn_when_nobody_waits_any_more(ledger: Ledger) -> None:
+    commits = GroupCommit(ledger)
+    new = NewJob(type="heavy", queue="heavy", params={})
+    with ledger.writing(), pytest.raises(TimeoutError):  # this holds the writers' lock
+        commits.run(lambda connection: moves.submit(connection, new), 0.1)
+    assert commits.run(queries.backlog, 10) == 0

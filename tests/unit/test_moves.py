@@ -1,0 +1,292 @@
+import tempfile
+import time
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from jobs import states
+from jobs.ledger import moves, queries
+from jobs.ledger.database import Ledger
+from jobs.ledger.moves import DueJob, NewJob
+from jobs.ledger.schema import metadata
+
+MAX_DELIVERIES = 3
+
+
+def submitted(ledger: Ledger, **fields: Any) -> NewJob:
+    new = NewJob(type="heavy", queue="heavy", params={"seconds": 1}, **fields)
+    with ledger.writing() as connection:
+        moves.submit(connection, new)
+    return new
+
+
+def row(ledger: Ledger, job_id: str) -> Any:
+    with ledger.reading() as connection:
+        return queries.find(connection, job_id)
+
+
+def due_job(new: NewJob) -> DueJob:
+    return DueJob(id=new.id, type=new.type, queue=new.queue, params=new.params, due_at=new.due_at)
+
+
+def claim(ledger: Ledger, job_id: str, by: str = "w1") -> int | None:
+    with ledger.writing() as connection:
+        return moves.claim(connection, job_id, by)
+
+
+def test_a_job_goes_its_way_from_submission_to_success(ledger: Ledger) -> None:
+    new = submitted(ledger)
+    assert row(ledger, new.id).state == states.PENDING
+    assert row(ledger, new.id).due_at == pytest.approx(new.created_at + moves.RELAY_GRACE)
+
+    with ledger.writing() as connection:
+        moves.published(connection, [due_job(new)])
+    assert row(ledger, new.id).due_at is None
+
+    attempt = claim(ledger, new.id)
+    assert attempt == 1
+    with ledger.writing() as connection:
+        assert moves.report_progress(connection, new.id, attempt, {"percent": 40, "message": "on it"})
+    assert (row(ledger, new.id).state, row(ledger, new.id).progress) == (states.PROGRESS, 40)
+    with ledger.writing() as connection:
+        assert moves.succeed(connection, new.id, attempt, {"answer": 42})
+    ended = row(ledger, new.id)
+    assert (ended.state, ended.result, ended.progress, ended.worker) == (states.SUCCESS, {"answer": 42}, 100, "w1")
+    assert ended.ended_at >= ended.started_at >= ended.created_at
+
+
+def test_a_second_delivery_cannot_claim(ledger: Ledger) -> None:
+    new = submitted(ledger)
+    assert claim(ledger, new.id) == 1
+    assert claim(ledger, new.id, "w2") is None
+
+
+def test_a_publisher_that_marks_late_does_not_undo_a_retry(ledger: Ledger) -> None:
+    new = submitted(ledger)
+    claim(ledger, new.id)
+    with ledger.writing() as connection:
+        moves.retry_later(connection, new.id, "again", time.time() + 60, attempt=1)
+    with ledger.writing() as connection:
+        moves.published(connection, [due_job(new)])
+    assert row(ledger, new.id).due_at is not None
+
+
+def test_a_stray_message_does_not_start_a_retry_early(ledger: Ledger) -> None:
+    new = submitted(ledger)
+    claim(ledger, new.id)
+    with ledger.writing() as connection:
+        moves.retry_later(connection, new.id, "again", time.time() + 60, attempt=1)
+    assert claim(ledger, new.id) is None
+
+
+def test_a_report_of_an_older_claim_is_dropped(ledger: Ledger) -> None:
+    new = submitted(ledger)
+    claim(ledger, new.id, "paused")
+    with ledger.writing() as connection:
+        moves.release(connection, [new.id], "paused", MAX_DELIVERIES)
+    assert claim(ledger, new.id, "other") == 2
+    with ledger.writing() as connection:
+        assert not moves.succeed(connection, new.id, 1, "old")
+        assert not moves.report_progress(connection, new.id, 1, {"percent": 1})
+        assert not moves.fail(connection, new.id, "old", by="paused")
+        assert moves.succeed(connection, new.id, 2, "new")
+    assert row(ledger, new.id).result == "new"
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_cancelling_ends_a_job_for_good(ledger: Ledger, running: bool) -> None:
+    new = submitted(ledger)
+    if running:
+        claim(ledger, new.id)
+    with ledger.writing() as connection:
+        assert moves.cancel(connection, new.id) == (states.STARTED if running else states.PENDING)
+        assert moves.cancel(connection, new.id) is None
+        assert not moves.succeed(connection, new.id, 1, "too late")
+    assert claim(ledger, new.id) is None
+    assert row(ledger, new.id).state == states.REVOKED
+    with ledger.reading() as connection:
+        assert queries.next_due(connection) is None
+
+
+def test_a_job_that_keeps_losing_its_worker_fails_with_a_reason(ledger: Ledger) -> None:
+    new = submitted(ledger)
+    for _ in range(MAX_DELIVERIES):
+        assert claim(ledger, new.id) is not None
+        with ledger.writing() as connection:
+            moves.release(connection, [new.id], "w1", MAX_DELIVERIES)
+    ended = row(ledger, new.id)
+    assert ended.state == states.FAILURE
+    assert ended.error == "Given up: the worker process died 3 times while running this job."
+
+
+def test_retries_that_the_task_asks_for_do_not_count_as_deaths(ledger: Ledger) -> None:
+    new = submitted(ledger)
+    for attempt in range(1, 2 * MAX_DELIVERIES):
+        assert claim(ledger, new.id) == attempt
+        with ledger.writing() as connection:
+            moves.retry_later(connection, new.id, "again", time.time() - 1, attempt=attempt)
+    assert claim(ledger, new.id)
+    with ledger.writing() as connection:
+        moves.release(connection, [new.id], "w1", MAX_DELIVERIES)
+    assert row(ledger, new.id).state == states.RETRY
+
+
+def test_a_job_without_a_row_is_adopted(ledger: Ledger) -> None:
+    new = NewJob(type="heavy", queue="heavy", params={})
+    with ledger.writing() as connection:
+        assert moves.adopt(connection, new, "w1") == 1
+        assert moves.adopt(connection, new, "w2") is None
+    assert row(ledger, new.id).state == states.STARTED
+
+
+def test_a_worker_that_retires_gives_back_what_it_held(ledger: Ledger) -> None:
+    new = submitted(ledger)
+    with ledger.writing() as connection:
+        moves.register_worker(connection, "w1", "celery", "heavy", 2)
+        assert moves.renew_lease(connection, "w1")
+    claim(ledger, new.id)
+    with ledger.writing() as connection:
+        moves.retire_worker(connection, "w1", MAX_DELIVERIES)
+        assert not moves.renew_lease(connection, "w1")
+    assert row(ledger, new.id).state == states.RETRY
+    with ledger.reading() as connection:
+        assert [job.id for job in queries.due(connection, 10)] == [new.id]
+
+
+def test_republishing_makes_only_waiting_jobs_due(ledger: Ledger) -> None:
+    waiting, running = submitted(ledger), submitted(ledger)
+    with ledger.writing() as connection:
+        moves.published(connection, [due_job(waiting), due_job(running)])
+    claim(ledger, running.id)
+    with ledger.writing() as connection:
+        assert queries.handed_over(connection, "heavy", time.time() + 1) == 1
+        assert moves.republish(connection, [waiting.id, running.id]) == 1
+    with ledger.reading() as connection:
+        assert [job.id for job in queries.due(connection, 10)] == [waiting.id]
+
+
+def test_expiry_removes_only_what_ended_long_ago(ledger: Ledger) -> None:
+    old, new = submitted(ledger), submitted(ledger)
+    with ledger.writing() as connection:
+        moves.cancel(connection, old.id)
+        assert moves.expire(connection, time.time() + 1, 10) == 1
+    assert row(ledger, old.id) is None
+    assert row(ledger, new.id) is not None
+
+
+def test_pages_hold_every_job_once_newest_first(ledger: Ledger) -> None:
+    ids = [submitted(ledger).id for _ in range(7)]
+    for job_id in ids[::2]:
+        claim(ledger, job_id)
+
+    def walk(**filters: Any) -> list[str]:
+        found: list[str] = []
+        before = None
+        while True:
+            with ledger.reading() as connection:
+                rows = queries.page(connection, limit=2, before=before, **filters)
+            if not rows:
+                return found
+            found += [row.id for row in rows]
+            before = rows[-1].seq
+
+    assert walk() == ids[::-1]
+    assert walk(in_states=[states.STARTED]) == ids[::2][::-1]
+    assert walk(in_states=[states.STARTED, states.PENDING]) == ids[::-1]
+    assert walk(of_type="heavy") == ids[::-1]
+    assert walk(of_type="add") == []
+
+
+class Interleavings(RuleBasedStateMachine):
+    """Moves in any order: an ended job stays as it ended, and no job is out of everybody's sight."""
+
+    @initialize()
+    def start(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.ledger = Ledger(f"sqlite:///{self.folder.name}/backend.db")
+        self.scope = self.ledger.writing()  # one transaction for all, since none of this needs a disk
+        self.connection = self.scope.__enter__()
+        metadata.create_all(self.connection)
+        self.new = NewJob(type="heavy", queue="heavy", params={})
+        moves.submit(self.connection, self.new)
+        self.ended: tuple[Any, ...] | None = None
+        self.claims: list[tuple[int, str]] = []
+
+    def teardown(self) -> None:
+        if hasattr(self, "scope"):
+            self.scope.__exit__(None, None, None)
+            self.ledger.dispose()
+            self.folder.cleanup()
+
+    def _row(self) -> Any:
+        return queries.find(self.connection, self.new.id)
+
+    @rule(by=st.sampled_from(["w1", "w2"]))
+    def claim(self, by: str) -> None:
+        held_before = self._row().state
+        attempt = moves.claim(self.connection, self.new.id, by)
+        if attempt is not None:
+            assert held_before in states.WAITING
+            self.claims.append((attempt, by))
+
+    @rule()
+    def publish(self) -> None:
+        due = queries.due(self.connection, 10)
+        if due:
+            moves.published(self.connection, due)
+
+    @rule(back=st.integers(1, 3), report=st.sampled_from(["progress", "succeed", "fail", "retry"]))
+    @precondition(lambda self: self.claims)
+    def report(self, back: int, report: str) -> None:
+        attempt, _ = self.claims[-min(back, len(self.claims))]
+        current = self._row().attempts == attempt and self._row().state in states.RUNNING
+        if report == "progress":
+            fitted = moves.report_progress(self.connection, self.new.id, attempt, {"percent": 50})
+        elif report == "succeed":
+            fitted = moves.succeed(self.connection, self.new.id, attempt, attempt)
+        elif report == "fail":
+            fitted = moves.fail(self.connection, self.new.id, "no", attempt=attempt)
+        else:
+            fitted = moves.retry_later(self.connection, self.new.id, "again", time.time() - 1, attempt=attempt)
+        assert fitted == current
+
+    @rule(by=st.sampled_from(["w1", "w2"]))
+    def release(self, by: str) -> None:
+        moves.release(self.connection, [self.new.id], by, MAX_DELIVERIES)
+
+    @rule()
+    def cancel(self) -> None:
+        moves.cancel(self.connection, self.new.id)
+
+    @rule()
+    def republish(self) -> None:
+        moves.republish(self.connection, [self.new.id])
+
+    @invariant()
+    def an_ended_job_never_moves(self) -> None:
+        if not hasattr(self, "new"):
+            return
+        now = self._row()
+        if self.ended is not None:
+            assert tuple(now) == self.ended
+        elif now.state in states.ENDED:
+            assert now.ended_at is not None
+            assert now.due_at is None
+            self.ended = tuple(now)
+
+    @invariant()
+    def an_open_job_is_due_handed_over_or_held(self) -> None:
+        if not hasattr(self, "new"):
+            return
+        now = self._row()
+        if now.state in states.RUNNING:
+            assert now.worker is not None
+            assert now.due_at is None
+        elif now.state in states.WAITING:
+            assert now.worker is None
+            assert now.due_at is not None or now.published_at is not None
+
+
+TestInterleavings = Interleavings.TestCase
