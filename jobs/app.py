@@ -9,7 +9,7 @@ from jobs.settings import settings
 #: The one exchange that jobs are published to; the routing key is the queue's name.
 EXCHANGE = "jobs"
 
-app = Celery("warren", task_cls="jobs.task:JobTask")
+app = Celery("warren", task_cls="jobs.task:JobTask", include=["jobs.steward"])
 
 _exchange = Exchange(EXCHANGE, type="direct", durable=True)
 
@@ -28,6 +28,7 @@ app.conf.update(
     # --- a message is acknowledged after the ledger has its result, and comes back when the process dies before
     task_acks_late=True,
     task_reject_on_worker_lost=True,
+    worker_consumer="jobs.consumer:Consumer",
     worker_prefetch_multiplier=settings().celery_prefetch,
     # A lost connection must not kill what runs: the ledger drops the second delivery.
     worker_cancel_long_running_tasks_on_connection_loss=False,

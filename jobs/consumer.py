@@ -1,0 +1,17 @@
+"""Celery's consumer without its delayed delivery: 28 exchanges and queues for messages that wait in RabbitMQ.
+
+In Warren what waits for its time waits in the ledger, and workers may not declare anything.
+"""
+
+from celery.worker import consumer
+
+
+class Consumer(consumer.Consumer):
+    """The consumer of the workers: ``worker_consumer = "jobs.consumer:Consumer"``."""
+
+    class Blueprint(consumer.Consumer.Blueprint):
+        """The steps of its start."""
+
+        default_steps = tuple(
+            step for step in consumer.Consumer.Blueprint.default_steps if "delayed_delivery" not in str(step)
+        )
