@@ -14,7 +14,7 @@ from celery import Celery
 from kombu.serialization import dumps
 
 from jobs.app import EXCHANGE
-from jobs.ledger.moves import DueJob
+from jobs.ledger.records import DueJob
 
 #: Seconds that one batch may take, connecting included.
 PUBLISH_TIMEOUT = 5.0

@@ -11,7 +11,8 @@ import time
 from functools import partial
 
 from jobs.ledger.group_commit import GroupCommit
-from jobs.ledger.moves import RELAY_GRACE, DueJob, published
+from jobs.ledger.moves import published
+from jobs.ledger.records import RELAY_GRACE, DueJob
 from jobs.publisher import NotPublished, Publisher
 
 logger = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 - renews the worker's lease, without which the beat container gives its jobs to others;
 - releases jobs that the ledger says this worker runs and it does not: a pool process died, or a report was lost;
-- stops runs that the ledger says are over: cancelled, or taken over while this worker was paused;
+- stops runs of jobs that were cancelled;
 - touches the heartbeat file, but only if the worker's own event loop turned and the broker is connected;
 - on SIGTERM, gives running jobs until shortly before Docker's SIGKILL and then puts them back.
 
@@ -20,7 +20,7 @@ from celery.signals import worker_init, worker_process_init, worker_ready, worke
 from celery.worker import state
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import heartbeat, identity, states
+from jobs import heartbeat, identity
 from jobs.ledger import moves, queries
 from jobs.ledger.database import ledger
 from jobs.settings import settings
@@ -79,7 +79,7 @@ class Steward:
             if not moves.renew_lease(connection, self._id):
                 logger.warning("this worker was given up for dead, and its jobs given to others; it goes on")
                 self._register(connection)
-            held = set(queries.claimed_by(connection, self._id))
+            held = queries.claimed_by(connection, self._id)
         orphans = held - set(state.requests)
         # Seen twice, since a message may be claimed in the pool before the main process hears of it.
         lost = orphans & self._suspects
@@ -88,15 +88,17 @@ class Steward:
             logger.warning("released, no process runs them any more: %s", ", ".join(sorted(lost)))
             with ledger().writing() as connection:
                 moves.release(connection, lost, self._id, settings().max_deliveries)
-        self._stop_runs_that_are_over()
+        self._stop_cancelled_runs()
         self._check_health()
 
-    def _stop_runs_that_are_over(self) -> None:
+    def _stop_cancelled_runs(self) -> None:
         running = {request.id: request for request in list(state.active_requests)}
         with ledger().reading() as connection:
-            now = queries.states_of(connection, list(running))
-        for job_id, request in running.items():
-            if now.get(job_id) == states.REVOKED:
+            cancelled = queries.cancelled_at(connection, list(running))
+        for job_id, moment in cancelled.items():
+            request = running[job_id]
+            # A run that began after the cancellation is a stray message, about to be dropped by itself.
+            if request.time_start and request.time_start < moment:
                 logger.info("%s[%s] stopped: it was cancelled", request.name, job_id)
                 # In the event loop's own thread: terminating acknowledges the message on the loop's channel.
                 self._controller.consumer.hub.call_soon(request.terminate, self._controller.pool, "KILL")

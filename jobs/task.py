@@ -18,6 +18,7 @@ from jobs import identity
 from jobs.catalogue import JOB_TYPES, QUEUES
 from jobs.ledger import moves
 from jobs.ledger.database import ledger
+from jobs.ledger.records import NewJob
 
 logger = get_task_logger(__name__)
 
@@ -87,11 +88,11 @@ class JobTask(Task):
             _no_delayed_messages()
         return super().apply_async(*args, **kwargs)
 
-    def _as_new_job(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> moves.NewJob:
+    def _as_new_job(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
         job_type = JOB_TYPES.get(self.name)
         params = kwargs if not args else {**kwargs, "args": list(args)}
         queue = (self.request.delivery_info or {}).get("routing_key") or (job_type.queue if job_type else QUEUES[0])
-        return moves.NewJob(id=task_id, type=self.name, queue=queue, params=moves.as_json(params))
+        return NewJob(id=task_id, type=self.name, queue=queue, params=moves.as_json(params))
 
 
 def job(name: str) -> Callable[[Callable[..., Any]], JobTask]:

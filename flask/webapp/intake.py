@@ -11,7 +11,7 @@ from jobs.app import app as celery_app
 from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger, ledger
 from jobs.ledger.group_commit import GroupCommit
-from jobs.ledger.moves import DueJob, NewJob
+from jobs.ledger.records import DueJob, NewJob
 from jobs.publisher import Publisher
 from jobs.relay import Relay
 from jobs.settings import settings

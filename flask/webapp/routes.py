@@ -12,7 +12,7 @@ from jobs import states
 from jobs.catalogue import JOB_TYPES, JobType
 from jobs.ledger import moves, queries
 from jobs.ledger.database import ledger
-from jobs.ledger.moves import NewJob
+from jobs.ledger.records import NewJob
 from webapp.intake import COMMIT_TIMEOUT, intake
 from webapp.problems import Problem, unavailable
 from webapp.views import cursor, from_cursor, job_view, outcome

@@ -10,48 +10,15 @@ The rows are a transactional outbox (https://microservices.io/patterns/data/tran
 
 import json
 import time
-import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from jobs import states
+from jobs.ledger import queries
+from jobs.ledger.records import DueJob, NewJob
 from jobs.ledger.schema import job, worker
-
-#: Seconds that the accepting process has for publishing a job before the beat container sees to it.
-RELAY_GRACE = 5.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewJob:
-    """A job as it is accepted."""
-
-    type: str
-    queue: str
-    params: dict[str, Any]
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    created_at: float = field(default_factory=time.time)
-    #: Not to be started before; ``None`` means now.
-    run_at: float | None = None
-
-    @property
-    def due_at(self) -> float:
-        """When the beat container publishes it, if nobody did before."""
-        return self.run_at if self.run_at is not None else self.created_at + RELAY_GRACE
-
-
-@dataclass(frozen=True, kw_only=True)
-class DueJob:
-    """What must be known of a job to publish it."""
-
-    id: str
-    type: str
-    queue: str
-    params: dict[str, Any]
-    due_at: float
-
 
 _INSERT = insert(job)
 _PUBLISHED = (
@@ -261,8 +228,7 @@ def renew_lease(connection: Connection, worker_id: str) -> bool:
 
 def retire_worker(connection: Connection, worker_id: str, max_deliveries: int) -> None:
     """Remove a worker that has stopped or died, and release what it still holds."""
-    held = select(job.c.id).where(job.c.worker == worker_id, job.c.ended_at.is_(None))
-    release(connection, connection.execute(held).scalars().all(), worker_id, max_deliveries)
+    release(connection, queries.claimed_by(connection, worker_id), worker_id, max_deliveries)
     connection.execute(delete(worker).where(worker.c.id == worker_id))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
 from jobs import states
-from jobs.ledger.moves import DueJob
+from jobs.ledger.records import DueJob
 from jobs.ledger.schema import job, worker
 
 
@@ -92,18 +92,18 @@ def _handed_over(queue: str, before: float) -> ColumnElement[bool]:
     )
 
 
-def claimed_by(connection: Connection, worker_id: str) -> dict[str, str]:
-    """Return the state of each unended job that a worker holds."""
-    statement = select(job.c.id, job.c.state).where(job.c.worker == worker_id, job.c.ended_at.is_(None))
-    return {row.id: row.state for row in connection.execute(statement)}
+def claimed_by(connection: Connection, worker_id: str) -> set[str]:
+    """Return the ids of the unended jobs that a worker holds."""
+    statement = select(job.c.id).where(job.c.worker == worker_id, job.c.ended_at.is_(None))
+    return set(connection.execute(statement).scalars())
 
 
-def states_of(connection: Connection, job_ids: Sequence[str]) -> dict[str, str]:
-    """Return the states of these jobs."""
+def cancelled_at(connection: Connection, job_ids: Sequence[str]) -> dict[str, float]:
+    """Return when each of these jobs was cancelled; those that were not are left out."""
     if not job_ids:
         return {}
-    statement = select(job.c.id, job.c.state).where(job.c.id.in_(job_ids))
-    return {row.id: row.state for row in connection.execute(statement)}
+    statement = select(job.c.id, job.c.ended_at).where(job.c.id.in_(job_ids), job.c.state == states.REVOKED)
+    return {row.id: row.ended_at for row in connection.execute(statement)}
 
 
 def workers(connection: Connection) -> Sequence[Row[Any]]:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.group_commit import GroupCommit
-from jobs.ledger.moves import NewJob
+from jobs.ledger.records import NewJob
 from tests.stack.support import wait_until
 
 

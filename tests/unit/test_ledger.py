@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from jobs.ledger import database, moves, queries
 from jobs.ledger.database import Ledger
-from jobs.ledger.moves import NewJob
+from jobs.ledger.records import NewJob
 from jobs.ledger.schema import metadata
 from jobs.migrate import file_system, upgrade
 

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from jobs import states
 from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger
-from jobs.ledger.moves import DueJob, NewJob
+from jobs.ledger.records import RELAY_GRACE, DueJob, NewJob
 from jobs.ledger.schema import metadata
 
 MAX_DELIVERIES = 3
@@ -39,7 +39,7 @@ def claim(ledger: Ledger, job_id: str, by: str = "w1") -> int | None:
 def test_a_job_goes_its_way_from_submission_to_success(ledger: Ledger) -> None:
     new = submitted(ledger)
     assert row(ledger, new.id).state == states.PENDING
-    assert row(ledger, new.id).due_at == pytest.approx(new.created_at + moves.RELAY_GRACE)
+    assert row(ledger, new.id).due_at == pytest.approx(new.created_at + RELAY_GRACE)
 
     with ledger.writing() as connection:
         moves.published(connection, [due_job(new)])
