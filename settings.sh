@@ -7,25 +7,26 @@
 WARREN_DIR=${WARREN_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)}
 
 # --- where it is reached -------------------------------------------------------------------------
-PREFIX=${PREFIX:-my}                       # starts every image, container, network and volume name
-BIND_ADDRESS=${BIND_ADDRESS:-127.0.0.1}    # a published port bypasses ufw, so loopback unless told otherwise
-PORT=${PORT:-8000}                         # Nginx, the only published port
+PREFIX=${PREFIX:-my}                    # starts every image, container, network and volume name
+BIND_ADDRESS=${BIND_ADDRESS:-127.0.0.1} # a published port bypasses ufw, so loopback unless told otherwise
+PORT=${PORT:-8000}                      # Nginx, the only published port
 
 # --- where it keeps things -----------------------------------------------------------------------
-DB_DIR=${DB_DIR:-$WARREN_DIR/db}                  # bind-mounted at /db: the ledger
-SECRETS_DIR=${SECRETS_DIR:-$WARREN_DIR/secrets}   # generated passwords, files of mode 0600
+DB_DIR=${DB_DIR:-$WARREN_DIR/db}                # mounted at /db: the ledger; a name without a slash is a volume
+SECRETS_DIR=${SECRETS_DIR:-$WARREN_DIR/secrets} # generated passwords, files of mode 0600
 DATABASE_URL=${DATABASE_URL:-sqlite:////db/backend.db}
 
 # --- what it is built from -----------------------------------------------------------------------
-BASE_IMAGE=${BASE_IMAGE:-}                                    # empty: debian:trixie-slim, or made by debootstrap
-DEBIAN_MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian}  # where debootstrap finds Debian
+BASE_IMAGE=${BASE_IMAGE:-}                                   # empty: debian:trixie-slim, or made by debootstrap
+DEBIAN_MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian} # where debootstrap finds Debian
+DEBIAN_SECURITY_MIRROR=${DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
 
 # --- how much it does at once --------------------------------------------------------------------
-WEB_PROCESSES=${WEB_PROCESSES:-2}                         # Gunicorn processes
-WEB_THREADS=${WEB_THREADS:-32}                            # threads in each of them
-CELERY_QUEUES=${CELERY_QUEUES:-heavy,export,arithmetic}   # queues the first worker consumes
-CELERY_CONCURRENCY=${CELERY_CONCURRENCY:-4}               # pool processes in each worker container
-CELERY_PREFETCH=${CELERY_PREFETCH:-4}                     # messages a pool process may hold, per queue
+WEB_PROCESSES=${WEB_PROCESSES:-2}                       # Gunicorn processes
+WEB_THREADS=${WEB_THREADS:-32}                          # threads in each of them
+CELERY_QUEUES=${CELERY_QUEUES:-heavy,export,arithmetic} # queues the first worker consumes
+CELERY_CONCURRENCY=${CELERY_CONCURRENCY:-4}             # pool processes in each worker container
+CELERY_PREFETCH=${CELERY_PREFETCH:-4}                   # messages a pool process may hold, per queue
 
 # --- limits of a job -----------------------------------------------------------------------------
 BACKLOG_LIMIT=${BACKLOG_LIMIT:-100000}   # unfinished jobs; beyond it new ones are answered 503
@@ -39,17 +40,27 @@ FLASK_MEMORY=${FLASK_MEMORY:-512m}
 RABBITMQ_MEMORY=${RABBITMQ_MEMORY:-768m}
 CELERY_MEMORY=${CELERY_MEMORY:-512m}
 BEAT_MEMORY=${BEAT_MEMORY:-192m}
-PIDS_LIMIT=${PIDS_LIMIT:-256}            # processes and threads in a container
-LOG_MAX_SIZE=${LOG_MAX_SIZE:-10m}        # of a container's log file, of which two are kept
-STOP_TIMEOUT=${STOP_TIMEOUT:-30}         # seconds between SIGTERM and SIGKILL
-HEALTH_TIMEOUT=${HEALTH_TIMEOUT:-120}    # seconds a container may take to become healthy
+PIDS_LIMIT=${PIDS_LIMIT:-256}         # processes and threads in a container
+LOG_MAX_SIZE=${LOG_MAX_SIZE:-10m}     # of a container's log file, of which two are kept
+STOP_TIMEOUT=${STOP_TIMEOUT:-30}      # seconds between SIGTERM and SIGKILL
+HEALTH_TIMEOUT=${HEALTH_TIMEOUT:-120} # seconds a container may take to become healthy
 
 # --- names that follow from the prefix -----------------------------------------------------------
-NETWORK=${PREFIX}_network                # the whole system; --internal
-FRONT_NETWORK=${PREFIX}_front_network    # Nginx and Flask only
+BASE=${BASE_IMAGE:-warren_base:trixie} # what the Dockerfiles start FROM; a made one serves all prefixes
+NETWORK=${PREFIX}_network              # the whole system; --internal
+FRONT_NETWORK=${PREFIX}_front_network  # Nginx and Flask only
 RABBITMQ_VOLUME=${PREFIX}_rabbitmq_data
 NGINX_CONTAINER=${PREFIX}_nginx_container
 FLASK_CONTAINER=${PREFIX}_flask_container
 RABBITMQ_CONTAINER=${PREFIX}_rabbitmq_container
 CELERY_CONTAINER=${PREFIX}_celery_container
 BEAT_CONTAINER=${PREFIX}_beat_container
+
+# Docker wants whole paths. A DB_DIR without a slash is the name of a Docker volume.
+[[ $DB_DIR != */* ]] || DB_DIR=$(realpath --canonicalize-missing "$DB_DIR")
+SECRETS_DIR=$(realpath --canonicalize-missing "$SECRETS_DIR")
+
+# Containers run as whoever runs build.sh, who then owns the files on bind mounts; but never as root.
+WARREN_UID=$EUID
+WARREN_GID=$(id --group)
+[[ $EUID -ne 0 ]] || WARREN_UID=10001 WARREN_GID=10001

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Add workers to the running stack.
+set -Eeuo pipefail
+# shellcheck source=settings.sh
+source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+# shellcheck source=ops/lib.sh
+source "$WARREN_DIR/ops/lib.sh"
+# shellcheck source=ops/containers.sh
+source "$WARREN_DIR/ops/containers.sh"
+
+MAX_WORKERS=50 # in one go
+
+usage() {
+	cat <<-HELP
+		Usage: ./launch_celery_worker.sh [N] [--queues QUEUE,...] [--concurrency N]
+
+		Starts N more worker containers (1 if not given) and waits until they are healthy. They are named
+		${CELERY_CONTAINER}_2, _3 and so on, and ./build.sh renews them like the first one.
+
+		  --queues QUEUE,...  the queues they take jobs from ($CELERY_QUEUES)
+		  --concurrency N     the jobs each of them runs at once ($CELERY_CONCURRENCY)
+
+		To remove one: docker stop NAME && docker rm NAME. The job it runs is finished or goes to another worker.
+	HELP
+}
+
+main() {
+	local count=1 queues=$CELERY_QUEUES concurrency=$CELERY_CONCURRENCY name pids=()
+	while [[ $# -gt 0 ]]; do
+		case $1 in
+		-h | --help) usage && return ;;
+		--queues) queues=${2-} ;;
+		--concurrency) concurrency=${2-} ;;
+		-*) die "unknown option: $1" 'See: ./launch_celery_worker.sh --help' ;;
+		*)
+			count=$1
+			shift
+			continue
+			;;
+		esac
+		shift $(($# > 1 ? 2 : 1))
+	done
+	[[ $count =~ ^[1-9][0-9]?$ && $count -le $MAX_WORKERS ]] ||
+		die "not a number of workers: $count" "Give a whole number from 1 to $MAX_WORKERS."
+	[[ $concurrency =~ ^[1-9][0-9]?$ ]] || die "not a concurrency: $concurrency" 'Give a whole number from 1 to 99.'
+	check_queues "$queues"
+	require_running "$RABBITMQ_CONTAINER"
+	image_exists "${PREFIX}_celery" || die "there is no image ${PREFIX}_celery" 'Build it with: ./build.sh'
+
+	for name in $(free_names "$count"); do
+		step "$name" start_worker "$name" "$queues" "$concurrency" &
+		pids+=($!)
+	done
+	all_of "${pids[@]}"
+	cat <<-TEXT
+
+		See them at work:
+		  docker logs -f $name
+		  docker stats \$(docker ps --quiet --filter label=warren.stack=$PREFIX --filter label=warren.role=worker)
+		  ./monitor_queue.sh
+	TEXT
+}
+
+# free_names N: the N first names that no container has.
+free_names() {
+	local left=$1 number
+	for ((number = 2; left > 0; number++)); do
+		! container_exists "${CELERY_CONTAINER}_$number" || continue
+		printf '%s\n' "${CELERY_CONTAINER}_$number"
+		left=$((left - 1))
+	done
+}
+
+main "$@"

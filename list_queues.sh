@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# What waits in RabbitMQ, now.
+set -Eeuo pipefail
+# shellcheck source=settings.sh
+source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
+# shellcheck source=ops/lib.sh
+source "$WARREN_DIR/ops/lib.sh"
+
+if help_wanted "$@"; then
+	cat <<-HELP
+		Usage: ./list_queues.sh [--json]
+
+		Shows each queue of the running stack: messages ready for a worker, messages that workers hold
+		(unacknowledged), and the workers that take from it (consumers).
+
+		  --json  the same as JSON, for other programs
+	HELP
+	exit
+fi
+
+require_running "$FLASK_CONTAINER"
+exec docker exec "$FLASK_CONTAINER" python -m jobs.queues "$@"

@@ -1,0 +1,225 @@
+# shellcheck shell=bash
+# How each container of the stack is run, and how it is renewed without losing anything.
+# Sourced after settings.sh and ops/lib.sh, never run.
+#
+# A describe_* function says what a container should be, in these variables. What it should be is hashed into
+# the label warren.spec, so that a container which is that already is left alone.
+
+role=           # what it is in the stack: the label warren.role
+image=          # what it runs
+arguments=()    # of `docker create`
+command=()      # empty: the image's own
+config_files=() # mounted files that are read once, at the start
+second_network= # joined before the start, besides the one in the arguments
+
+# --- what each container is ----------------------------------------------------------------------
+
+# describe ROLE IMAGE MEMORY NETWORK: what all have in common.
+describe() {
+	role=$1 image=${PREFIX}_$2 command=() config_files=() second_network=
+	# shellcheck disable=SC2054  # the commas belong to --tmpfs
+	arguments=(
+		--label "warren.stack=$PREFIX" --label "warren.role=$role"
+		--network "$4"
+		# No way to change the image's files, to gain rights, or to starve the machine
+		--read-only --tmpfs /tmp:rw,nosuid,nodev,noexec,mode=1777
+		--cap-drop ALL --security-opt no-new-privileges
+		--memory "$3" --memory-swap "$3" --pids-limit "$PIDS_LIMIT"
+		--restart unless-stopped --stop-timeout "$STOP_TIMEOUT"
+		--log-driver json-file --log-opt "max-size=$LOG_MAX_SIZE" --log-opt max-file=2
+	)
+}
+
+# secret FILE TARGET: mount a file of SECRETS_DIR at /run/secrets/TARGET.
+secret() {
+	arguments+=(--mount "type=bind,source=$SECRETS_DIR/$1,target=/run/secrets/$2,readonly")
+	config_files+=("$SECRETS_DIR/$1")
+}
+
+# pass NAME...: hand these settings to the container.
+pass() {
+	local name
+	for name in "$@"; do arguments+=(--env "$name=${!name}"); done
+}
+
+describe_rabbitmq() {
+	local memory
+	memory=$(numfmt --from=iec "${RABBITMQ_MEMORY^^}")
+	describe rabbitmq rabbitmq "$RABBITMQ_MEMORY" "$NETWORK"
+	arguments+=(
+		# The data belongs to the node rabbit@HOSTNAME, so the name must stay.
+		--hostname "$RABBITMQ_CONTAINER"
+		--volume "$RABBITMQ_VOLUME:/var/lib/rabbitmq"
+		--env "RABBITMQ_WATERMARK=$((memory * 6 / 10))"
+	)
+	secret rabbitmq_definitions.json rabbitmq_definitions.json
+}
+
+# What the three Python containers share: the ledger, the broker, their settings.
+describe_python() {
+	describe "$@"
+	arguments+=(--volume "$DB_DIR:/db" --env "BROKER_HOST=$RABBITMQ_CONTAINER")
+	pass DATABASE_URL BACKLOG_LIMIT MAX_DELIVERIES WORKER_LEASE RESULT_EXPIRES STOP_TIMEOUT
+}
+
+describe_flask() {
+	describe_python flask flask "$FLASK_MEMORY" "$NETWORK"
+	second_network=$FRONT_NETWORK
+	arguments+=(--env BROKER_USER=publisher)
+	pass WEB_PROCESSES WEB_THREADS
+	secret publisher_password broker_password
+	secret monitor_password monitor_password
+}
+
+describe_beat() {
+	describe_python beat celery "$BEAT_MEMORY" "$NETWORK"
+	arguments+=(--env BROKER_USER=publisher)
+	secret publisher_password broker_password
+	secret monitor_password monitor_password
+	command=(celery --app tasks beat --scheduler jobs.scheduler:LedgerScheduler --loglevel INFO)
+}
+
+# describe_worker NAME QUEUES CONCURRENCY
+describe_worker() {
+	describe_python worker celery "$CELERY_MEMORY" "$NETWORK"
+	arguments+=(
+		--label "warren.queues=$2" --label "warren.concurrency=$3"
+		--env BROKER_USER=worker --env "WORKER_NAME=$1"
+		--env "CELERY_QUEUES=$2" --env "CELERY_CONCURRENCY=$3"
+	)
+	pass CELERY_PREFETCH
+	secret worker_password broker_password
+	command=(
+		celery --app tasks worker --queues "$2" --concurrency "$3" --hostname "worker@$1"
+		--pool prefork --without-gossip --without-mingle --loglevel INFO
+	)
+}
+
+describe_nginx() {
+	describe nginx nginx "$NGINX_MEMORY" "$FRONT_NETWORK"
+	arguments+=(
+		--publish "$BIND_ADDRESS:$PORT:8080"
+		--env "FLASK_CONTAINER=$FLASK_CONTAINER"
+		--mount "type=bind,source=$WARREN_DIR/nginx,target=/etc/warren,readonly"
+		--mount "type=bind,source=$WARREN_DIR/document_root,target=/usr/share/warren,readonly"
+	)
+}
+
+# --- making and renewing -------------------------------------------------------------------------
+
+# The described container in a few characters.
+spec() {
+	{
+		docker image inspect --format '{{.Id}}' "$image"
+		printf '%s\0' "${arguments[@]}" "${command[@]}" "$second_network"
+		[[ ${#config_files[@]} -eq 0 ]] || cat -- "${config_files[@]}"
+	} | sha256sum | cut -c 1-16
+}
+
+# create NAME: the described container, not started yet.
+create() {
+	docker create --name "$1" --label "warren.spec=$(spec)" "${arguments[@]}" "$image" "${command[@]}" >/dev/null
+	[[ -z $second_network ]] || docker network connect "$second_network" "$1"
+}
+
+# remove NAME: stop it, letting it finish what it does, and remove it; nothing if it is not there.
+remove() {
+	! container_exists "$1" || { docker stop "$1" && docker rm "$1"; } >/dev/null
+}
+
+# up_to_date NAME: is this container what is described?
+up_to_date() { [[ $(label "$1" warren.spec) == "$(spec)" ]]; }
+
+# renew NAME: replace the container if it is not as described; the new one is ready to start before the old
+# one stops. Meanwhile its work waits in the ledger and in the queues.
+renew() {
+	remove "$1_new" # left by a run that was interrupted
+	if ! up_to_date "$1"; then
+		create "$1_new"
+		remove "$1"
+		docker rename "$1_new" "$1"
+	fi
+	docker start "$1" >/dev/null
+}
+
+# renew_flask: the new one takes over from the old one, so that no request finds nobody. Nginx asks for the
+# name, so the name is what changes hands, once the new container is healthy:
+#   NAME_new is made -> healthy -> NAME becomes NAME_old, NAME_new becomes NAME -> Nginx reloads -> NAME_old stops
+renew_flask() {
+	local name=$FLASK_CONTAINER
+	mend_flask
+	if ! container_running "$name"; then
+		renew "$name"
+		wait_healthy "$name"
+	elif ! up_to_date "$name"; then
+		# shellcheck disable=SC2064  # the name of now
+		trap "remove '${name}_new'" EXIT
+		create "${name}_new"
+		docker start "${name}_new" >/dev/null
+		wait_healthy "${name}_new"
+		trap - EXIT
+		docker rename "$name" "${name}_old"
+		docker rename "${name}_new" "$name"
+		retire_old_flask
+	fi
+}
+
+# Wherever an earlier run was interrupted, there is one Flask container again, under its name.
+mend_flask() {
+	local name=$FLASK_CONTAINER
+	container_exists "$name" || ! container_exists "${name}_old" || docker rename "${name}_old" "$name"
+	remove "${name}_new"
+	! container_exists "${name}_old" || retire_old_flask
+}
+
+retire_old_flask() {
+	if container_running "$NGINX_CONTAINER"; then
+		reload_nginx
+	fi
+	remove "${FLASK_CONTAINER}_old"
+}
+
+# reload_nginx: new processes read the configuration and look Flask up; the old ones finish their requests.
+reload_nginx() {
+	local second
+	docker exec "$NGINX_CONTAINER" control reload
+	for ((second = 0; second < 12; second++)); do
+		docker exec "$NGINX_CONTAINER" control draining || return 0
+		sleep 1
+	done
+}
+
+# workers: what should run, one per line: name, queues, concurrency. The first worker comes from the settings;
+# those added by launch_celery_worker.sh keep what they were started with.
+workers() {
+	local name
+	printf '%s %s %s\n' "$CELERY_CONTAINER" "$CELERY_QUEUES" "$CELERY_CONCURRENCY"
+	containers_of worker | while read -r name; do
+		[[ $name == "$CELERY_CONTAINER" || $name == *_new ]] ||
+			printf '%s %s %s\n' "$name" "$(label "$name" warren.queues)" "$(label "$name" warren.concurrency)"
+	done
+}
+
+# start_worker NAME QUEUES CONCURRENCY
+start_worker() {
+	describe_worker "$@"
+	renew "$1"
+	wait_healthy "$1"
+}
+
+# --- waiting -------------------------------------------------------------------------------------
+
+# wait_healthy NAME: until its healthcheck passes. A container that ends, again and again, is given up at once.
+wait_healthy() {
+	local running health restarts restarts_before='' deadline=$((SECONDS + HEALTH_TIMEOUT))
+	while ((SECONDS < deadline)); do
+		read -r running health restarts < <(docker container inspect --format \
+			'{{.State.Running}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{.RestartCount}}' "$1") || break
+		[[ $health != healthy || $running != true ]] || return 0
+		((restarts < ${restarts_before:=$restarts} + 3)) || break
+		sleep 0.3
+	done
+	docker logs --tail 20 "$1" 2>&1
+	die "$1 is not healthy after $((HEALTH_TIMEOUT - deadline + SECONDS)) s" \
+		"Its last lines are above; all of them: docker logs $1"
+}

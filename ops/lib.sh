@@ -1,0 +1,96 @@
+# shellcheck shell=bash
+# What every script shares: errors, steps with their times, and small questions to Docker.
+# Sourced after settings.sh, never run.
+
+shopt -s inherit_errexit # a failure inside $(...) counts as well
+
+# die MESSAGE REMEDY...: what went wrong, an empty line, what to do about it; then the end.
+die() {
+	printf 'error: %s\n' "$1" >&2
+	shift
+	[[ $# -eq 0 ]] || printf '\n%s\n' "$*" >&2
+	exit 1
+}
+
+# help_wanted "$@": does the first argument ask for the help text?
+help_wanted() { [[ ${1:-} == --help || ${1:-} == -h ]]; }
+
+# --- steps ---------------------------------------------------------------------------------------
+
+# step TEXT COMMAND...: run the command and show what it did and how long it took. Its output goes to a
+# log, of which the end is shown if it fails. On a terminal the running step is shown as well.
+step() {
+	local text=$1 log started took status
+	shift
+	log=$(mktemp)
+	started=$(now_ms)
+	[[ $BASHPID -ne $$ || ! -t 1 ]] || printf '    ...    %s\r' "$text"
+	# A subshell, so that a failure ends the step and its log can be shown. Not `( ) || ...`: that would
+	# switch off -e inside.
+	set +e
+	(
+		set -e
+		"$@"
+	) >"$log" 2>&1
+	status=$?
+	set -e
+	took=$(($(now_ms) - started))
+	[[ ! -t 1 ]] || printf '\033[K'
+	if [[ $status -eq 0 ]]; then
+		printf '%6d.%d s  %s\n' $((took / 1000)) $((took % 1000 / 100)) "$text"
+	else
+		printf 'failed after %d s: %s\n\n' $((took / 1000)) "$text" >&2
+		tail -n 25 "$log" >&2
+	fi
+	rm "$log"
+	return "$status"
+}
+
+now_ms() { printf '%s' $((${EPOCHREALTIME/[.,]/} / 1000)); }
+
+# all_of PID...: wait for every one of these background jobs, then fail if any of them failed.
+all_of() {
+	local pid status=0
+	for pid in "$@"; do wait "$pid" || status=$?; done
+	return "$status"
+}
+
+# --- questions to Docker -------------------------------------------------------------------------
+
+# label CONTAINER NAME: the label's value; nothing if there is no such container.
+label() { docker container inspect --format "{{index .Config.Labels \"$2\"}}" "$1" 2>/dev/null || true; }
+
+image_exists() { docker image inspect "$1" >/dev/null 2>&1; }
+
+container_exists() { docker container inspect "$1" >/dev/null 2>&1; }
+
+container_running() { [[ $(docker container inspect --format '{{.State.Running}}' "$1" 2>/dev/null) == true ]]; }
+
+# containers_of [ROLE]: the names of this stack's containers, running or not.
+containers_of() {
+	local filters=(--filter "label=warren.stack=$PREFIX")
+	[[ -z ${1:-} ]] || filters+=(--filter "label=warren.role=$1")
+	docker ps --all "${filters[@]}" --format '{{.Names}}' | sort -V
+}
+
+# require_running CONTAINER: for the scripts that look into a running stack.
+require_running() {
+	command -v docker >/dev/null || die 'Docker is not installed' 'Install it and start the stack with: ./build.sh --install'
+	container_running "$1" || die "$1 is not running" 'Start the stack with: ./build.sh'
+}
+
+# --- queues --------------------------------------------------------------------------------------
+
+# The queues that the broker has, one per line.
+known_queues() { sed -n 's/.*"name": "\([^"]*\)".*"x-queue-type".*/\1/p' "$WARREN_DIR/rabbitmq/definitions.json.template"; }
+
+# check_queues NAME,NAME...: refuse an empty list and names that the broker does not have.
+check_queues() {
+	local queue known
+	known=$(known_queues)
+	[[ -n $1 && $1 != *, ]] || die 'the list of queues is empty' "The queues are: ${known//$'\n'/, }"
+	for queue in ${1//,/ }; do
+		grep --quiet --line-regexp --fixed-strings -- "$queue" <<<"$known" || die "there is no queue named $queue" \
+			"The queues are: ${known//$'\n'/, }"
+	done
+}

@@ -1,0 +1,99 @@
+# shellcheck shell=bash
+# What build.sh looks at before it makes anything. Each check that fails ends it with one line and the remedy.
+# Sourced after settings.sh and ops/lib.sh, never run.
+
+MIN_DISK_MB=2000 # images of the first build, with room for the layers that are made on the way
+
+preflight() {
+	check_settings
+	check_docker
+	check_port
+	check_disk
+	check_folders
+	check_file_system "$(file_system_of "$DB_DIR")" "$DB_DIR"
+}
+
+check_settings() {
+	local name
+	[[ $PREFIX =~ ^[a-z0-9][a-z0-9_.-]{0,30}$ ]] || die "PREFIX=$PREFIX cannot start a Docker name" \
+		'Use small letters, digits, _ . and -, at most 31 of them.'
+	for name in PORT WEB_PROCESSES WEB_THREADS CELERY_CONCURRENCY CELERY_PREFETCH BACKLOG_LIMIT MAX_DELIVERIES \
+		WORKER_LEASE RESULT_EXPIRES PIDS_LIMIT STOP_TIMEOUT HEALTH_TIMEOUT; do
+		[[ ${!name} =~ ^[1-9][0-9]*$ ]] || die "$name=${!name} is not a whole number above 0" "Correct $name, or unset it."
+	done
+	((PORT <= 65535)) || die "PORT=$PORT is not a port" 'Use a number from 1 to 65535.'
+	check_queues "$CELERY_QUEUES"
+}
+
+check_docker() {
+	local answer
+	command -v docker >/dev/null || die 'Docker is not installed' \
+		'Let this script install it, as root: ./build.sh --install'
+	answer=$(docker version --format '{{.Server.Version}}' 2>&1) && return
+	case $answer in
+	*'permission denied'*)
+		die "$(id -un) may not use Docker" \
+			"Run this as root, or once: sudo usermod -aG docker $(id -un)   and log in again."
+		;;
+	*)
+		die 'the Docker engine does not answer' \
+			'Start it: sudo systemctl start docker   (without systemd, as root: ./build.sh --install)'
+		;;
+	esac
+}
+
+# A port is free if nobody answers there, or if it is our own Nginx who does.
+check_port() {
+	local address=$BIND_ADDRESS
+	[[ $address != 0.0.0.0 ]] || address=127.0.0.1
+	! docker port "$NGINX_CONTAINER" 8080/tcp 2>/dev/null | grep --quiet --line-regexp --fixed-strings "$BIND_ADDRESS:$PORT" || return 0
+	! (exec 3<>"/dev/tcp/$address/$PORT") 2>/dev/null || die "port $PORT on $address is in use by another program" \
+		"Stop that one, or choose another port: PORT=$((PORT + 10)) ./build.sh"
+}
+
+check_disk() {
+	local root free
+	! image_exists "${PREFIX}_rabbitmq" || return 0
+	root=$(docker info --format '{{.DockerRootDir}}')
+	# The engine may live in a virtual machine, where its folder is none of ours, or be closed to us.
+	free=$(df --portability --block-size=1M "$root" 2>/dev/null || df --portability --block-size=1M /)
+	free=$(awk 'END { print $4 }' <<<"$free")
+	((free >= MIN_DISK_MB)) || die "only $free MB are free for Docker's images in $root; the first build needs $MIN_DISK_MB MB" \
+		'Make room, for instance with: docker system prune'
+}
+
+check_folders() {
+	local folder existing
+	for folder in "$DB_DIR" "$SECRETS_DIR"; do
+		[[ $folder == */* ]] || continue # a Docker volume
+		existing=$folder
+		while [[ ! -e $existing ]]; do existing=$(dirname "$existing"); done
+		[[ -d $existing && -w $existing && -x $existing ]] || die "$(id -un) cannot write to $existing" \
+			"Run: sudo chown -R $(id -u):$(id -g) $existing   (it may stem from a run as root; then go on as root)"
+	done
+}
+
+# file_system_of FOLDER: the type of the file system where it is, or where it is going to be.
+file_system_of() {
+	local existing=$1
+	[[ $existing == */* ]] || return 0 # a Docker volume is on the engine's own disk
+	while [[ ! -e $existing ]]; do existing=$(dirname "$existing"); done
+	findmnt --noheadings --output FSTYPE --target "$existing"
+}
+
+# file_system_inside FOLDER: its type as a container sees it. Docker Desktop shares the folders of the real
+# machine with a virtual one, which cannot be seen from outside.
+file_system_inside() {
+	docker run --rm --network none --volume "$1:/db" "$BASE" findmnt --noheadings --output FSTYPE --target /db
+}
+
+# SQLite's write-ahead log is shared memory: it needs one kernel, and a file system that knows it.
+check_file_system() {
+	[[ $DATABASE_URL == sqlite* ]] || return 0
+	case $1 in
+	nfs* | cifs | smb* | 9p | virtiofs | fuse* | fakeowner | drvfs | vboxsf | vmhgfs | prl_fs | ceph | glusterfs | lustre | gfs2 | ocfs2 | afs)
+		die "$2 is on a $1 file system, where SQLite would lose data" \
+			'Keep the ledger in a Docker volume: DB_DIR=warren_ledger ./build.sh   (a name without a slash), or in PostgreSQL: DATABASE_URL=postgresql+psycopg://...'
+		;;
+	esac
+}
