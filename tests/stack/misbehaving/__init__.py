@@ -1,0 +1,46 @@
+"""Tasks that misbehave, for a worker of the tests: mounted into a container beside the real `tasks`."""
+
+import os
+import time
+
+from tasks import app
+
+from jobs.task import JobTask
+
+
+@app.task(name="flaky", bind=True, autoretry_for=(ConnectionError,), max_retries=3, retry_kwargs={"countdown": 1})
+def flaky(task: JobTask, succeed_at: int) -> int:
+    """Fail until the attempt with that number."""
+    if task.request.attempt < succeed_at:
+        raise ConnectionError("nobody there")
+    return int(task.request.attempt)
+
+
+@app.task(name="poison")
+def poison() -> None:
+    """Kill the process that runs this."""
+    os.kill(os.getpid(), 9)
+
+
+@app.task(name="endless", time_limit=2)
+def endless() -> None:
+    """Never end."""
+    time.sleep(3600)
+
+
+@app.task(name="hungry")
+def hungry() -> int:
+    """Take more memory than the container may have."""
+    return len(bytearray(2**33).rjust(2**33))
+
+
+@app.task(name="wrong_result")
+def wrong_result() -> object:
+    """Return what is not JSON."""
+    return object()
+
+
+@app.task(name="broken")
+def broken() -> None:
+    """Have a bug."""
+    raise KeyError("a name\nthat is missing")
