@@ -207,10 +207,13 @@ def main() -> int:
         signal.signal(name, signal.default_int_handler)
     try:
         listener = socket.create_server((options.host, options.port))
+    except (OSError, OverflowError) as error:
+        problem = f"error: cannot listen on {options.host}:{options.port}: {error}"
+        sys.exit(f"{problem}\n\nChoose another port with --port, or stop what uses this one.")
+    try:
+        make_tables()
     except OSError as error:
-        problem = f"error: cannot listen on {options.host}:{options.port}: {os.strerror(error.errno or 0)}"
-        sys.exit(f"{problem}\n\nChoose another with --port, or stop what uses this one.")
-    make_tables()
+        sys.exit(f"error: cannot keep data: {error}\n\nName another folder: STANDALONE_DIR=/path/to/folder")
     server = make_server(options.host, options.port, app, threaded=True, fd=listener.fileno())
     print(f"Submit a job: http://localhost:{options.port}/flask/heavy (Ctrl-C ends it)", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
