@@ -3,7 +3,12 @@
 In Warren what waits for its time waits in the ledger, and workers may not declare anything.
 """
 
+import logging
+
 from celery.worker import consumer
+
+# A line when a job starts and a line when it ends are enough; that its message was fetched ahead is neither.
+logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 
 
 class Consumer(consumer.Consumer):
