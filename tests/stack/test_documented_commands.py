@@ -13,19 +13,22 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from tests.documented import Command, Rule, extract
 from tests.project import ROOT, project_files
-from tests.stack.support import Stack, wait_until
+from tests.stack.support import Stack
 
 PAGES = [page for page in ("README.md", "docs/tour.md") if (ROOT / page).exists()]
 
-COMMAND_TIMEOUT = 600
-UNTIL_TIMEOUT = 120  # long enough for a Python environment to be installed first
+COMMAND_TIMEOUT = 300
+OUTPUT_TIMEOUT = 120  # long enough for a Python environment to be installed first
 INTERRUPT_TIMEOUT = 20
 
 # Each command gets a shell of its own, which starts where the one before ended: folder, variables, functions.
@@ -41,8 +44,60 @@ trap '{
 """
 
 
+class CommandFailed(Exception):
+    """A documented command did not do what the page promises."""
+
+
+class Typed:
+    """A command that was typed: its process, and what it has printed so far."""
+
+    def __init__(self, script: str, folder: Path, env: dict[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                ["bash", "-c", script],
+                cwd=folder,
+                env=os.environ | env,
+                stdin=subprocess.PIPE,  # open and silent, like a reader who types nothing
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a process group of its own, to which Ctrl-C can be sent
+            )
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def await_success(self) -> None:
+        code = self._await_end(COMMAND_TIMEOUT, f"still running after {COMMAND_TIMEOUT} s")
+        if code != 0:
+            raise CommandFailed(f"ended with {code}:\n{self.output()}")
+
+    def await_output(self, pattern: str) -> None:
+        deadline = time.monotonic() + OUTPUT_TIMEOUT
+        while not re.search(pattern, self.output()):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise CommandFailed(f"its output does not match {pattern}:\n{self.output()}")
+            time.sleep(0.1)
+
+    def press_ctrl_c(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGINT)
+        self._await_end(INTERRUPT_TIMEOUT, "Ctrl-C does not end it")
+
+    def _await_end(self, timeout: float, complaint: str) -> int:
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            raise CommandFailed(f"{complaint}:\n{self.output()}") from None
+        finally:
+            assert self.process.stdin is not None
+            self.process.stdin.close()
+
+
 class Terminal:
-    """Where a reader types the commands of one page."""
+    """Where a reader types the commands of one page. What runs in the background gets Ctrl-C when it is closed."""
 
     def __init__(self, stack: Stack, folder: Path, logs: Path) -> None:
         self.stack = stack
@@ -50,73 +105,37 @@ class Terminal:
         self.logs = logs
         self.state = logs / "shell_state"
         self.state.touch()
-        self.background: list[tuple[Command, subprocess.Popen[bytes], Path]] = []
+        self.cleanup = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.cleanup.close()
 
     def type(self, command: Command) -> None:
-        """Do with a command what its rule says; fail when it does not work."""
-        print(f"line {command.line}: {command.text}", flush=True)
+        """Do with a command what its rule says; raise CommandFailed when it does not work."""
+        print(f"line {command.line}: {command.rule.value}: {command.text}", flush=True)
         match command.rule:
             case Rule.RUN:
-                process, log = self._start(command, RESTORE + SAVE)
-                try:
-                    code = process.wait(COMMAND_TIMEOUT)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    raise AssertionError(f"still running after {COMMAND_TIMEOUT} s:\n{read(log)}") from None
-                assert code == 0, f"ended with {code}:\n{read(log)}"
+                self._start(command, RESTORE + SAVE).await_success()
             case Rule.UNTIL:
-                process, log = self._start(command, RESTORE)
-                self._await_output(command, process, log)
-                self._interrupt(process, log)
+                with ExitStack() as at_the_end:
+                    typed = self._start(command, RESTORE)
+                    at_the_end.callback(typed.press_ctrl_c)
+                    typed.await_output(command.pattern)
             case Rule.BACKGROUND:
-                process, log = self._start(command, RESTORE)
-                self.background.append((command, process, log))
-                self._await_output(command, process, log)
+                typed = self._start(command, RESTORE)
+                self.cleanup.callback(typed.press_ctrl_c)
+                typed.await_output(command.pattern)
             case Rule.SKIP:
                 pass
 
-    def close(self) -> None:
-        """Press Ctrl-C wherever something still runs."""
-        for _command, process, log in reversed(self.background):
-            self._interrupt(process, log)
-
-    def _start(self, command: Command, prologue: str) -> tuple[subprocess.Popen[bytes], Path]:
-        log = self.logs / f"line{command.line}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                ["bash", "-c", prologue + rewrite(command.text, self.stack)],
-                cwd=self.folder,
-                env=os.environ
-                | {"PREFIX": self.stack.prefix, "PORT": str(self.stack.port)}
-                | {"SHELL_STATE": str(self.state), "PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a process group of its own, to which Ctrl-C can be sent
-            )
-        return process, log
-
-    def _await_output(self, command: Command, process: subprocess.Popen[bytes], log: Path) -> None:
-        """Wait until the output matches; when it does not, or the command has ended, nothing of it stays behind."""
-        try:
-            wait_until(
-                lambda: re.search(command.pattern, read(log)) or process.poll() is not None,
-                UNTIL_TIMEOUT,
-                f"its output matches {command.pattern}",
-            )
-        except AssertionError as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise AssertionError(f"{error}\n{read(log)}") from None
-        assert re.search(command.pattern, read(log)), f"ended without a match of {command.pattern}:\n{read(log)}"
-
-    def _interrupt(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(INTERRUPT_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise AssertionError(f"Ctrl-C did not end it:\n{read(log)}") from None
+    def _start(self, command: Command, prologue: str) -> Typed:
+        env = {"PREFIX": self.stack.prefix, "PORT": str(self.stack.port), "SHELL_STATE": str(self.state)}
+        env["PYTHONUNBUFFERED"] = "1"  # what is printed counts at once, as on a terminal
+        script = prologue + rewrite(command.text, self.stack)
+        return Typed(script, self.folder, env, self.logs / f"line{command.line}.log")
 
 
 def rewrite(text: str, stack: Stack) -> str:
@@ -126,10 +145,6 @@ def rewrite(text: str, stack: Stack) -> str:
     text = re.sub(r"^git clone .*", "true", text)
     text = re.sub(r"^sudo ", "", text)
     return re.sub(r"^\./test\.sh\b.*", "./test.sh --help", text)
-
-
-def read(log: Path) -> str:
-    return log.read_text(errors="replace")
 
 
 @pytest.fixture(scope="module")
@@ -150,12 +165,10 @@ def copy(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def test_every_command_works(page: str, copy: Stack, tmp_path: Path) -> None:
     commands = extract((ROOT / page).read_text())
     clones = any(command.text.startswith("git clone ") for command in commands)
-    terminal = Terminal(copy, copy.root.parent if clones else copy.root, tmp_path)
-    try:
+    folder = copy.root.parent if clones else copy.root
+    with Terminal(copy, folder, tmp_path) as terminal:
         for command in commands:
             try:
                 terminal.type(command)
-            except AssertionError as error:
+            except CommandFailed as error:
                 pytest.fail(f"{page}:{command.line}: {command.text}\n{error}", pytrace=False)
-    finally:
-        terminal.close()
