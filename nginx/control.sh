@@ -7,6 +7,7 @@ set -Eeuo pipefail
 CONFIG=/etc/warren/nginx.conf
 UPSTREAM=/tmp/upstream.conf
 LOADED=/tmp/loaded.conf # a copy of what Nginx has read
+DRAINING=/tmp/draining
 
 # The line for nginx.conf. Without Flask it is a port where nothing listens: 503 at once, and / is served.
 upstream() {
@@ -19,14 +20,33 @@ upstream() {
 
 # A configuration with a mistake in it is refused here, and Nginx goes on with the one it has.
 reload() {
-	upstream >"$UPSTREAM"
 	nginx -c "$CONFIG" -q -t
+	upstream >"$UPSTREAM"
 	nginx -c "$CONFIG" -s reload
 	cp "$CONFIG" "$LOADED"
 }
 
-# Reload if the configuration is not the one that was loaded.
-refresh() { cmp --silent "$CONFIG" "$LOADED" || reload; }
+# A reload closes idle connections, also one on which a client is just sending its next request. So before a
+# planned one every answer says `Connection: close` for a second: nginx.conf looks for this file.
+drain() {
+	touch "$DRAINING"
+	sleep 1
+}
+
+# The planned reload. It is over when the processes with the earlier configuration have answered everything.
+replace() {
+	local half
+	[[ -e $DRAINING ]] || drain
+	reload
+	for ((half = 0; half < 14; half++)); do
+		sleep 0.5
+		grep --quiet --no-messages 'is shutting dow[n]' /proc/[0-9]*/cmdline || break
+	done
+	rm -f "$DRAINING"
+}
+
+# The planned reload, if the configuration is not the one that was loaded.
+refresh() { cmp --silent "$CONFIG" "$LOADED" || replace; }
 
 check() {
 	local status now
@@ -35,13 +55,12 @@ check() {
 	read -r -t 3 _ status _ <&3
 	[[ $status == 200 ]]
 
+	# Left by a build.sh that was interrupted
+	find "$DRAINING" -mmin +0.5 -delete 2>/dev/null || true
 	now=$(upstream)
 	# While Flask is gone its old address is as good as any: it mostly comes back with it.
-	[[ $now == *127.0.0.1:1* || $now == "$(<"$UPSTREAM")" ]] || reload
+	[[ -e $DRAINING || $now == *127.0.0.1:1* || $now == "$(<"$UPSTREAM")" ]] || reload
 }
-
-# Do processes of an earlier configuration still have requests to finish?
-draining() { grep --quiet --no-messages 'is shutting dow[n]' /proc/[0-9]*/cmdline; }
 
 case ${1:-} in
 start)
@@ -49,9 +68,9 @@ start)
 	cp "$CONFIG" "$LOADED"
 	exec nginx -c "$CONFIG" -g 'daemon off;'
 	;;
-reload | refresh | check | draining) "$1" ;;
+drain | replace | refresh | check) "$1" ;;
 *)
-	echo 'Usage: control start|reload|refresh|check|draining' >&2
+	echo 'Usage: control.sh start|drain|replace|refresh|check' >&2
 	exit 2
 	;;
 esac

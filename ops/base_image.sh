@@ -23,7 +23,10 @@ usage() {
 
 main() {
 	! help_wanted "$@" || { usage && return; }
-	image_exists "$BASE" && return
+	# One at a time: a second stack that is built meanwhile waits here and then has it.
+	exec {lock}<"$WARREN_DIR/ops/base"
+	flock "$lock"
+	! image_exists "$BASE" || return 0
 	if [[ -n $BASE_IMAGE ]]; then
 		docker pull "$BASE_IMAGE" || die "BASE_IMAGE $BASE_IMAGE is neither here nor can it be pulled" \
 			'Check its name, or leave BASE_IMAGE unset: ./build.sh then finds or makes a base itself.'

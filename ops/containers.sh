@@ -158,9 +158,11 @@ renew_flask() {
 		docker start "${name}_new" >/dev/null
 		wait_healthy "${name}_new"
 		trap - EXIT
+		tell_nginx drain
 		docker rename "$name" "${name}_old"
 		docker rename "${name}_new" "$name"
-		retire_old_flask
+		tell_nginx replace
+		remove "${name}_old"
 	fi
 }
 
@@ -169,25 +171,14 @@ mend_flask() {
 	local name=$FLASK_CONTAINER
 	container_exists "$name" || ! container_exists "${name}_old" || docker rename "${name}_old" "$name"
 	remove "${name}_new"
-	! container_exists "${name}_old" || retire_old_flask
-}
-
-retire_old_flask() {
-	if container_running "$NGINX_CONTAINER"; then
-		reload_nginx
+	if container_exists "${name}_old"; then
+		tell_nginx replace
+		remove "${name}_old"
 	fi
-	remove "${FLASK_CONTAINER}_old"
 }
 
-# reload_nginx: new processes read the configuration and look Flask up; the old ones finish their requests.
-reload_nginx() {
-	local second
-	docker exec "$NGINX_CONTAINER" control reload
-	for ((second = 0; second < 12; second++)); do
-		docker exec "$NGINX_CONTAINER" control draining || return 0
-		sleep 1
-	done
-}
+# tell_nginx COMMAND: one of nginx/control.sh; if there is an Nginx yet.
+tell_nginx() { ! container_running "$NGINX_CONTAINER" || docker exec "$NGINX_CONTAINER" /etc/warren/control.sh "$1"; }
 
 # workers: what should run, one per line: name, queues, concurrency. The first worker comes from the settings;
 # those added by launch_celery_worker.sh keep what they were started with.
