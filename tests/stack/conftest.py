@@ -15,14 +15,18 @@ LOG_LINES = 30
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[None]:
+def docker_engine(pytestconfig: pytest.Config) -> Iterator[None]:
     """Demand an engine, and keep other runs on this machine out until this one is done: they use the same names."""
     if not docker_answers():
         if os.environ.get("CI") == "true":
             pytest.fail("no Docker engine answers, and CI must run the stack tests: see `docker info`", pytrace=False)
         pytest.skip("no Docker engine answers: ./test.sh --install brings one")
     with (Path(tempfile.gettempdir()) / "warren_test.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytestconfig.get_terminal_writer().line("waiting for another run of the stack tests on this machine ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
