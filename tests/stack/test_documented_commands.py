@@ -141,7 +141,7 @@ class Terminal:
 def rewrite(text: str, stack: Stack) -> str:
     """Make a documented command one that speaks of the test's stack."""
     text = re.sub(r"\b(localhost|127\.0\.0\.1):8000\b", rf"\1:{stack.port}", text)
-    text = re.sub(r"\bmy_(?=\w)", f"{stack.prefix}_", text)
+    text = re.sub(r"\bmy(?=_\w)|(?<=warren\.stack=)my\b", stack.prefix, text)
     text = re.sub(r"^git clone .*", "true", text)
     text = re.sub(r"^sudo ", "", text)
     return re.sub(r"^\./test\.sh\b.*", "./test.sh --help", text)
