@@ -38,6 +38,7 @@ main() {
 	preflight
 	only_one_at_a_time
 	trap 'stop_steps; exit 130' INT TERM
+	trap wait EXIT # after a failure, for the steps beside it
 	started=$(now_ms)
 
 	step "base image $BASE" "$WARREN_DIR/ops/base_image.sh"
@@ -53,7 +54,8 @@ main() {
 
 # A second run for the same stack would renew what this one is just renewing.
 only_one_at_a_time() {
-	mkdir --parents --mode 700 "$SECRETS_DIR"
+	mkdir --parents "$SECRETS_DIR"
+	chmod 700 "$SECRETS_DIR"
 	exec {lock}<"$SECRETS_DIR"
 	flock --nonblock "$lock" || die "another ./build.sh is at work on the stack $PREFIX" 'Wait until it is done, then run this again.'
 }
@@ -131,7 +133,8 @@ start_rabbitmq() {
 # In a container of its own, before anything that uses the ledger starts.
 migrate() {
 	describe_flask
-	docker run --rm "${arguments[@]}" --restart no --label warren.role=migrate "$image" python -m jobs.migrate
+	docker run --rm "${arguments[@]}" --restart no --label warren.role=migrate "$image" python -m jobs.migrate ||
+		die 'the ledger could not be brought to its newest schema' 'What it said is above. Nothing that runs was touched.'
 }
 
 start_flask() {

@@ -212,5 +212,5 @@ wait_healthy() {
 	done
 	docker logs --tail 20 "$1" 2>&1
 	die "$1 is not healthy after $((HEALTH_TIMEOUT - deadline + SECONDS)) s" \
-		"Its last lines are above; all of them: docker logs $1"
+		"Its last lines are above."
 }

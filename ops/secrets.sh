@@ -7,7 +7,6 @@ BROKER_USERS=(publisher worker monitor)
 make_secrets() {
 	local user file definitions
 	umask 077
-	mkdir -p "$SECRETS_DIR"
 	definitions=$(<"$WARREN_DIR/rabbitmq/definitions.json.template")
 	for user in "${BROKER_USERS[@]}"; do
 		file=$SECRETS_DIR/${user}_password
