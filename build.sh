@@ -36,7 +36,6 @@ main() {
 	*) die "unknown argument: $1" 'See: ./build.sh --help' ;;
 	esac
 	preflight
-	only_one_at_a_time
 	trap 'stop_steps; exit 130' INT TERM
 	trap wait EXIT # after a failure, for the steps beside it
 	started=$(now_ms)
@@ -44,6 +43,7 @@ main() {
 	step "base image $BASE" "$WARREN_DIR/ops/base_image.sh"
 	check_file_system "$(file_system_inside "$DB_DIR")" "$DB_DIR"
 	build_images
+	only_one_at_a_time
 	step 'networks, volume, secrets' make_surroundings
 	start_containers
 	# What this run has replaced; the layers that are still in use stay.

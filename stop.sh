@@ -21,7 +21,7 @@ usage() {
 main() {
 	! help_wanted "$@" || { usage && return; }
 	[[ $# -eq 0 || $* == --purge ]] || die "unknown argument: $*" 'See: ./stop.sh --help'
-	command -v docker >/dev/null || die 'Docker is not installed' 'So nothing runs; there is nothing to stop.'
+	require_docker
 
 	[[ -n $(everything) ]] || [[ ${1:-} == --purge ]] || {
 		echo "Nothing of the stack $PREFIX is there."

@@ -73,9 +73,27 @@ containers_of() {
 	docker ps --all "${filters[@]}" --format '{{.Names}}' | sort -V
 }
 
+# require_docker: a client is here, an engine answers it, and we may use it.
+require_docker() {
+	local answer
+	command -v docker >/dev/null || die 'Docker is not installed' \
+		'Let it be installed, as root: ./build.sh --install'
+	answer=$(docker version --format '{{.Server.Version}}' 2>&1) && return
+	case $answer in
+	*'permission denied'*)
+		die "$(id -un) may not use Docker" \
+			"Run this as root, or once: sudo usermod -aG docker $(id -un)   and log in again."
+		;;
+	*)
+		die 'the Docker engine does not answer' \
+			'Start it: sudo systemctl start docker   (without systemd, as root: ./build.sh --install)'
+		;;
+	esac
+}
+
 # require_running CONTAINER: for the scripts that look into a running stack.
 require_running() {
-	command -v docker >/dev/null || die 'Docker is not installed' 'Install it and start the stack with: ./build.sh --install'
+	require_docker
 	container_running "$1" || die "$1 is not running" 'Start the stack with: ./build.sh'
 }
 

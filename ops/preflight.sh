@@ -6,7 +6,7 @@ MIN_DISK_MB=2000 # images of the first build, with room for the layers that are 
 
 preflight() {
 	check_settings
-	check_docker
+	require_docker
 	check_port
 	check_disk
 	check_folders
@@ -23,23 +23,6 @@ check_settings() {
 	done
 	((PORT <= 65535)) || die "PORT=$PORT is not a port" 'Use a number from 1 to 65535.'
 	check_queues "$CELERY_QUEUES"
-}
-
-check_docker() {
-	local answer
-	command -v docker >/dev/null || die 'Docker is not installed' \
-		'Let this script install it, as root: ./build.sh --install'
-	answer=$(docker version --format '{{.Server.Version}}' 2>&1) && return
-	case $answer in
-	*'permission denied'*)
-		die "$(id -un) may not use Docker" \
-			"Run this as root, or once: sudo usermod -aG docker $(id -un)   and log in again."
-		;;
-	*)
-		die 'the Docker engine does not answer' \
-			'Start it: sudo systemctl start docker   (without systemd, as root: ./build.sh --install)'
-		;;
-	esac
 }
 
 # A port is free if nobody answers there, or if it is our own Nginx who does.
@@ -66,25 +49,30 @@ check_folders() {
 	local folder existing
 	for folder in "$DB_DIR" "$SECRETS_DIR"; do
 		[[ $folder == */* ]] || continue # a Docker volume
-		existing=$folder
-		while [[ ! -e $existing ]]; do existing=$(dirname "$existing"); done
+		existing=$(existing_part "$folder")
 		[[ -d $existing && -w $existing && -x $existing ]] || die "$(id -un) cannot write to $existing" \
 			"Run: sudo chown -R $(id -u):$(id -g) $existing   (it may stem from a run as root; then go on as root)"
 	done
 }
 
-# file_system_of FOLDER: the type of the file system where it is, or where it is going to be.
+# existing_part FOLDER: the folder itself, or the nearest one above it that exists.
+existing_part() {
+	local folder=$1
+	while [[ ! -e $folder ]]; do folder=$(dirname "$folder"); done
+	printf '%s' "$folder"
+}
+
+# file_system_of FOLDER: the type of the file system where it is, or where it is going to be. Nothing for a
+# Docker volume, which is on the engine's own disk.
 file_system_of() {
-	local existing=$1
-	[[ $existing == */* ]] || return 0 # a Docker volume is on the engine's own disk
-	while [[ ! -e $existing ]]; do existing=$(dirname "$existing"); done
-	findmnt --noheadings --output FSTYPE --target "$existing"
+	[[ $1 != */* ]] || findmnt --noheadings --output FSTYPE --target "$(existing_part "$1")"
 }
 
 # file_system_inside FOLDER: its type as a container sees it. Docker Desktop shares the folders of the real
 # machine with a virtual one, which cannot be seen from outside.
 file_system_inside() {
-	docker run --rm --network none --volume "$1:/db" "$BASE" findmnt --noheadings --output FSTYPE --target /db
+	[[ $1 != */* ]] || docker run --rm --network none --volume "$(existing_part "$1"):/db:ro" "$BASE" \
+		findmnt --noheadings --output FSTYPE --target /db
 }
 
 # SQLite's write-ahead log is shared memory: it needs one kernel, and a file system that knows it.
