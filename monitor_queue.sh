@@ -8,16 +8,23 @@ source "$WARREN_DIR/ops/lib.sh"
 
 if help_wanted "$@"; then
 	cat <<-HELP
-		Usage: ./monitor_queue.sh
+		Usage: ./monitor_queue.sh [--interval SECONDS] [--count N]
 
 		Shows the queues of the running stack about every 2 seconds: their depth, how many jobs come in and go
 		out per second, the workers, and the time until they are empty. Ctrl-C ends it. Where the output is not
 		a terminal, each look is a plain line.
+
+		  --interval SECONDS  the time between two looks (2)
+		  --count N           end after so many looks
 	HELP
 	exit
 fi
 
 require_running "$FLASK_CONTAINER"
-terminal=()
-[[ ! -t 0 || ! -t 1 ]] || terminal=(--tty)
-exec docker exec --interactive "${terminal[@]}" "$FLASK_CONTAINER" python -m jobs.monitor "$@"
+# The display in the container ends when its input ends, which is when this script does, however it is ended.
+# Where there is no terminal the input is a pipe that both ends are held of here: else it might be over at once.
+if [[ -t 0 && -t 1 ]]; then
+	exec docker exec --interactive --tty "$FLASK_CONTAINER" python -m jobs.monitor "$@"
+fi
+exec 0<> <(:)
+exec docker exec --interactive "$FLASK_CONTAINER" python -m jobs.monitor "$@"
