@@ -44,6 +44,11 @@ class Steward:
         self._suspects: set[str] = set()
         self._loop_seen = 0.0
         self._stopped = threading.Event()
+        # A pool process forked in the middle of a statement would inherit SQLite's mutexes, locked for ever.
+        self._no_fork = threading.Lock()
+        os.register_at_fork(
+            before=self._no_fork.acquire, after_in_parent=self._no_fork.release, after_in_child=self._no_fork.release
+        )
 
     def start(self) -> None:
         """Register the worker, waiting for the ledger if need be, and begin to look after it."""
@@ -66,21 +71,22 @@ class Steward:
     def _run(self) -> None:
         while not self._stopped.wait(INTERVAL):
             try:
-                self._look()
+                with self._no_fork:
+                    self._look()
             except SQLAlchemyError as error:
                 logger.warning("the steward cannot reach the ledger: %s", error)
             except Exception:
                 logger.exception("the steward stumbled")
 
     def _look(self) -> None:
-        # The order matters. A run reports its end to the ledger before it leaves `state.requests`; so a row that is
-        # read as running first, and is missing from the requests after, has no run any more.
+        # The order matters. A run reports its end to the ledger before its request is gone; so a row that is read as
+        # running first, and has no request after, has no run any more.
         with ledger().writing() as connection:
             if not moves.renew_lease(connection, self._id):
                 logger.warning("this worker was given up for dead, and its jobs given to others; it goes on")
                 self._register(connection)
             held = queries.claimed_by(connection, self._id)
-        orphans = held - set(state.requests)
+        orphans = held - {request.id for request in _current_requests()}
         # Seen twice, since a message may be claimed in the pool before the main process hears of it.
         lost = orphans & self._suspects
         self._suspects = orphans - lost
@@ -92,13 +98,13 @@ class Steward:
         self._check_health()
 
     def _stop_cancelled_runs(self) -> None:
-        running = {request.id: request for request in list(state.active_requests)}
+        running = {request.id: request for request in _current_requests() if request.time_start}
         with ledger().reading() as connection:
             cancelled = queries.cancelled_at(connection, list(running))
         for job_id, moment in cancelled.items():
             request = running[job_id]
             # A run that began after the cancellation is a stray message, about to be dropped by itself.
-            if request.time_start and request.time_start < moment:
+            if request.time_start < moment:
                 logger.info("%s[%s] stopped: it was cancelled", request.name, job_id)
                 # In the event loop's own thread: terminating acknowledges the message on the loop's channel.
                 self._controller.consumer.hub.call_soon(request.terminate, self._controller.pool, "KILL")
@@ -114,6 +120,18 @@ class Steward:
 
     def _loop_turned(self) -> None:
         self._loop_seen = time.monotonic()
+
+
+def _current_requests() -> list[Any]:
+    """Return the requests that the worker has received and not finished.
+
+    Not `state.requests`: it knows one request per id, so that a second message, once dropped, hides the running first.
+    """
+    while True:
+        try:
+            return [*state.reserved_requests, *state.active_requests]
+        except RuntimeError:  # the event loop has changed a set meanwhile
+            continue
 
 
 _steward: Steward | None = None
