@@ -52,14 +52,6 @@ main() {
 	say_goodbye
 }
 
-# A second run for the same stack would renew what this one is just renewing.
-only_one_at_a_time() {
-	mkdir --parents "$SECRETS_DIR"
-	chmod 700 "$SECRETS_DIR"
-	exec {lock}<"$SECRETS_DIR"
-	flock --nonblock "$lock" || die "another ./build.sh is at work on the stack $PREFIX" 'Wait until it is done, then run this again.'
-}
-
 # Ctrl-C reaches steps in the background only through this.
 stop_steps() { jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true; }
 
@@ -98,7 +90,8 @@ make_surroundings() {
 	make_secrets
 	if [[ $DB_DIR == */* ]]; then
 		mkdir -p "$DB_DIR"
-		give_to_containers "$DB_DIR"
+		shopt -s nullglob # there may be no ledger yet
+		give_to_containers "$DB_DIR" "$DB_DIR"/backend.db*
 	fi
 }
 

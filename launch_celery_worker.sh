@@ -47,6 +47,7 @@ main() {
 	require_running "$RABBITMQ_CONTAINER"
 	image_exists "${PREFIX}_celery" || die "there is no image ${PREFIX}_celery" 'Build it with: ./build.sh'
 
+	only_one_at_a_time
 	for name in $(free_names "$count"); do
 		step "$name" start_worker "$name" "$queues" "$concurrency" &
 		pids+=($!)

@@ -107,6 +107,14 @@ describe_nginx() {
 
 # --- making and renewing -------------------------------------------------------------------------
 
+# only_one_at_a_time: a second script would renew, or name, what this one is just making.
+only_one_at_a_time() {
+	mkdir --parents "$SECRETS_DIR"
+	chmod 700 "$SECRETS_DIR"
+	exec {lock}<"$SECRETS_DIR"
+	flock --nonblock "$lock" || die "another script is at work on the stack $PREFIX" 'Wait until it is done, then run this again.'
+}
+
 # The described container in a few characters.
 spec() {
 	{

@@ -17,7 +17,7 @@ make_secrets() {
 	file=$SECRETS_DIR/rabbitmq_definitions.json
 	# Replaced only if it changes: the running broker has this file mounted.
 	[[ -f $file && $(<"$file") == "$definitions" ]] || { printf '%s\n' "$definitions" >"$file.part" && mv "$file.part" "$file"; }
-	give_to_containers "$SECRETS_DIR"
+	give_to_containers "$SECRETS_DIR" "$SECRETS_DIR"/*_password "$file"
 }
 
 # RabbitMQ's form of a password: base64(salt + sha256(salt + password)). The salt follows from the password,
@@ -29,5 +29,5 @@ password_hash() {
 	basenc --decode --base16 <<<"${salt^^}${digest^^}" | base64 --wrap 0
 }
 
-# Root's files would be closed to the containers, which run as another user then.
-give_to_containers() { [[ $EUID -ne 0 ]] || chown --recursive "$WARREN_UID:$WARREN_GID" "$1"; }
+# give_to_containers FILE...: root's files would be closed to the containers, which run as another user then.
+give_to_containers() { [[ $EUID -ne 0 ]] || chown "$WARREN_UID:$WARREN_GID" "$@"; }
