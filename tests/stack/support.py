@@ -96,6 +96,15 @@ class Stack:
                 lambda health: health == "healthy",
             )
 
+    def kill(self, container: str) -> None:
+        """Kill a container's main process with -9, as the kernel or a crash does; its restart policy applies.
+
+        Not `docker kill`: the engine takes that for a wish to have it stopped, and does not start it again.
+        """
+        pid = self.inspect(container)["State"]["Pid"]
+        image = self.inspect(container)["Image"]
+        self.docker("run", "--rm", "--pid=host", "--network=none", "--user=root", image, "bash", "-c", f"kill -9 {pid}")
+
     def logs(self, container: str, lines: int | str = "all") -> str:
         """Return the last lines of a container's log, both of its streams in order."""
         return run(["docker", "logs", "--tail", str(lines), container], check=False, merge=True).stdout

@@ -26,8 +26,9 @@ class Load:
         self.slowest = 0.0
 
     def submit(self, _: int = 0) -> None:
-        """Submit one job, trying again while it is refused."""
-        while True:
+        """Submit one job, trying again for a while when it is refused."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
             started = time.monotonic()
             try:
                 answer = self.stack.http.post("/flask/heavy", json={"seconds": 0})
@@ -76,12 +77,12 @@ def test_2000_jobs_while_the_worker_is_killed_twice_and_the_broker_restarted(sta
 
     with under_load(stack, 2000) as load:
         accepted(300)
-        stack.docker("kill", "--signal", "KILL", stack.celery)
+        stack.kill(stack.celery)
         accepted(800)
         stack.docker("restart", stack.rabbitmq)
         accepted(1300)
         wait_until(lambda: stack.health(stack.celery) == "healthy", 60, "the worker is back")
-        stack.docker("kill", "--signal", "KILL", stack.celery)
+        stack.kill(stack.celery)
     assert len(load.accepted) == 2000
     assert not load.refused
     assert load.slowest < SLOWEST
@@ -89,15 +90,15 @@ def test_2000_jobs_while_the_worker_is_killed_twice_and_the_broker_restarted(sta
 
 
 def kill_the_web(stack: Stack) -> None:
-    stack.docker("kill", "--signal", "KILL", stack.flask)
+    stack.kill(stack.flask)
 
 
 def kill_beat(stack: Stack) -> None:
-    stack.docker("kill", "--signal", "KILL", stack.beat)
+    stack.kill(stack.beat)
 
 
 def kill_the_broker(stack: Stack) -> None:
-    stack.docker("kill", "--signal", "KILL", stack.rabbitmq)
+    stack.kill(stack.rabbitmq)
 
 
 def kill_a_pool_process(stack: Stack) -> None:
@@ -108,7 +109,7 @@ def kill_a_pool_process(stack: Stack) -> None:
 
 def wipe_the_broker(stack: Stack) -> None:
     stack.docker("exec", stack.rabbitmq, "bash", "-c", "rm -rf /var/lib/rabbitmq/mnesia")
-    stack.docker("kill", "--signal", "KILL", stack.rabbitmq)
+    stack.kill(stack.rabbitmq)
 
 
 def renew_everything(stack: Stack) -> None:
