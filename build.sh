@@ -143,6 +143,9 @@ start_beat() {
 
 start_nginx() {
 	describe_nginx
+	# The published port can have only one owner: for about a second connections are refused, but no request
+	# that was accepted goes unanswered.
+	up_to_date "$NGINX_CONTAINER" || tell_nginx drain
 	renew "$NGINX_CONTAINER"
 	wait_healthy "$NGINX_CONTAINER"
 	tell_nginx refresh

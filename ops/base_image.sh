@@ -45,7 +45,7 @@ main() {
 
 # Everything that a failure or a Ctrl-C would leave behind.
 clean_up() {
-	umount --quiet "$work"/root/{proc,sys} || true
+	umount "$work"/root/{proc,sys} 2>/dev/null || true
 	rm -rf --one-file-system "$work"
 	docker rmi --no-prune warren_slim:trixie >/dev/null 2>&1 || true
 }
