@@ -143,8 +143,8 @@ start_beat() {
 
 start_nginx() {
 	describe_nginx
-	# The published port can have only one owner: for about a second connections are refused, but no request
-	# that was accepted goes unanswered.
+	# The published port can have only one owner, so for about a second nobody is reached there. Draining first,
+	# clients that are there already are not cut off in the middle.
 	up_to_date "$NGINX_CONTAINER" || tell_nginx drain
 	renew "$NGINX_CONTAINER"
 	wait_healthy "$NGINX_CONTAINER"
