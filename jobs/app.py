@@ -11,15 +11,18 @@ EXCHANGE = "jobs"
 
 app = Celery("warren", task_cls="jobs.task:JobTask", include=["jobs.steward"])
 
-_exchange = Exchange(EXCHANGE, type="direct", durable=True)
+# Declared by the broker's definitions; here only so that Celery knows them. Workers may not declare anything.
+_exchange = Exchange(EXCHANGE, type="direct", no_declare=True)
+_queues = [
+    Queue(name, _exchange, routing_key=name, queue_arguments={"x-queue-type": "quorum"}, no_declare=True)
+    for name in QUEUES
+]
 
 app.conf.update(
     broker_url=settings().broker_url,
     result_backend="jobs.backend:LedgerBackend",
-    # --- queues: declared by the broker's definitions; here only so that Celery knows them
-    task_queues=[
-        Queue(name, _exchange, routing_key=name, queue_arguments={"x-queue-type": "quorum"}) for name in QUEUES
-    ],
+    # --- queues
+    task_queues=_queues,
     task_default_queue=HEAVY,
     task_default_exchange=EXCHANGE,
     task_default_routing_key=HEAVY,

@@ -5,6 +5,7 @@ show while RabbitMQ is down.
 """
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -144,7 +145,8 @@ class Monitor:
 
 def _end_with_stdin(stop: threading.Event) -> None:
     # `docker exec` leaves its process behind when its client dies; the closed stdin is the only sign of it.
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
     stop.set()
 
 

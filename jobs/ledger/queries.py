@@ -59,7 +59,7 @@ def open_counts(connection: Connection) -> dict[str, dict[str, int]]:
 def due(connection: Connection, limit: int) -> list[DueJob]:
     """Return up to ``limit`` jobs whose time to be published has come, the longest due first."""
     statement = (
-        select(job.c.id, job.c.type, job.c.queue, job.c.params, job.c.due_at)
+        select(job.c.id, job.c.type, job.c.queue, job.c.params, job.c.due_at, job.c.retries)
         .where(job.c.due_at <= time.time())
         .order_by(job.c.due_at)
         .limit(limit)

@@ -36,3 +36,5 @@ class DueJob:
     queue: str
     params: dict[str, Any]
     due_at: float
+    #: Retries that the task has asked for so far.
+    retries: int = 0

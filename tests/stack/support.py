@@ -57,7 +57,6 @@ class Stack:
 
     def remove(self) -> None:
         """Remove its containers, networks and data."""
-        self.http.close()
         self.run("./stop.sh", "--purge")
 
     # --- scripts and containers ----------------------------------------------------------------------------------
@@ -221,6 +220,7 @@ def running(stack: Stack) -> Iterator[Stack]:
         stack.build()
         yield stack
     finally:
+        stack.http.close()
         if os.environ.get("WARREN_KEEP_STACK") == "1":
             settings = " ".join(f"{name}={value}" for name, value in stack.env.items())
             print(f"\nThe stack at {stack.url} was kept; to remove it:\n{settings} ./stop.sh --purge")
