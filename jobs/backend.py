@@ -50,6 +50,7 @@ class LedgerBackend(BaseBackend):
             stored = ledger().insist(
                 lambda connection: _store(connection, task_id, result, state, request),
                 patience=STORE_PATIENCE if in_pool else 0,
+                durable=state != states.PROGRESS,
             )
         except SQLAlchemyError as error:
             if in_pool:

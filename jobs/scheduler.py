@@ -75,7 +75,7 @@ class LedgerScheduler(Scheduler):
             except NotPublished as reason:
                 logger.warning("%d or more jobs wait for the broker: %s", len(due), reason)
                 return
-            with ledger().writing() as connection:
+            with ledger().writing(durable=False) as connection:
                 moves.published(connection, due)
 
     def _retire_dead_workers(self) -> None:

@@ -81,7 +81,7 @@ class Steward:
     def _look(self) -> None:
         # The order matters. A run reports its end to the ledger before its request is gone; so a row that is read as
         # running first, and has no request after, has no run any more.
-        with ledger().writing() as connection:
+        with ledger().writing(durable=False) as connection:
             if not moves.renew_lease(connection, self._id):
                 logger.warning("this worker was given up for dead, and its jobs given to others; it goes on")
                 self._register(connection)

@@ -43,7 +43,7 @@ class JobTask(Task):
             return moves.adopt(connection, self._as_new_job(task_id, args, kwargs), by)
 
         try:
-            attempt = ledger().insist(claim, CLAIM_PATIENCE)
+            attempt = ledger().insist(claim, CLAIM_PATIENCE, durable=False)
         except SQLAlchemyError as error:
             raise Reject(error, requeue=True) from error
         if attempt is None:

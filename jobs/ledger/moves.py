@@ -13,22 +13,27 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
 from jobs import states
 from jobs.ledger import queries
 from jobs.ledger.records import DueJob, NewJob
 from jobs.ledger.schema import job, worker
 
+#: Conditions that every move shares.
+_THE_JOB = job.c.id == bindparam("key")
+_WAITING = or_(*(job.c.state == state for state in states.WAITING))
+_RUNNING = or_(*(job.c.state == state for state in states.RUNNING))
+_THIS_ATTEMPT = job.c.attempts == bindparam("attempt")
+
+# The moves of every job, prepared: building a statement takes longer than running it, and others wait for the lock.
 _INSERT = insert(job)
 _PUBLISHED = (
-    update(job)
-    .where(job.c.id == bindparam("key"), job.c.due_at == bindparam("was_due"))
-    .values(due_at=None, published_at=bindparam("now"))
+    update(job).where(_THE_JOB, job.c.due_at == bindparam("was_due")).values(due_at=None, published_at=bindparam("now"))
 )
 _CLAIM = (
     update(job)
-    .where(job.c.id == bindparam("key"), job.c.state.in_(states.WAITING))
+    .where(_THE_JOB, _WAITING)
     # A stray second message must not start a retry before its back-off has passed.
     .where((job.c.state == states.PENDING) | job.c.due_at.is_(None) | (job.c.due_at <= bindparam("now")))
     .values(
@@ -42,6 +47,23 @@ _CLAIM = (
         error=None,
     )
     .returning(job.c.attempts)
+)
+_PROGRESS = (
+    update(job)
+    .where(_THE_JOB, _THIS_ATTEMPT, _RUNNING)
+    .values(state=states.PROGRESS, progress=bindparam("percent"), info=bindparam("told", type_=job.c.info.type))
+)
+_SUCCEED = (
+    update(job)
+    .where(_THE_JOB, _THIS_ATTEMPT, _RUNNING)
+    .values(
+        state=states.SUCCESS,
+        ended_at=bindparam("now"),
+        progress=100,
+        info=None,
+        result=bindparam("outcome", type_=job.c.result.type),
+        error=None,
+    )
 )
 
 
@@ -85,28 +107,15 @@ def adopt(connection: Connection, new: NewJob, by: str) -> int | None:
 
 def report_progress(connection: Connection, job_id: str, attempt: int, info: dict[str, Any]) -> bool:
     """Store what a running job says of its progress: ``info["percent"]`` (0-100) and whatever else it tells."""
-    percent = info.get("percent", 0)
-    return _move(
-        connection,
-        (job.c.id == job_id) & (job.c.attempts == attempt) & job.c.state.in_(states.RUNNING),
-        state=states.PROGRESS,
-        progress=max(0, min(100, int(percent))),
-        info=info,
-    )
+    percent = max(0, min(100, int(info.get("percent", 0))))
+    found = connection.execute(_PROGRESS, {"key": job_id, "attempt": attempt, "percent": percent, "told": info})
+    return found.rowcount == 1
 
 
 def succeed(connection: Connection, job_id: str, attempt: int, result: Any) -> bool:
     """End a running job well. ``result`` must be JSON."""
-    return _move(
-        connection,
-        (job.c.id == job_id) & (job.c.attempts == attempt) & job.c.state.in_(states.RUNNING),
-        state=states.SUCCESS,
-        ended_at=time.time(),
-        progress=100,
-        info=None,
-        result=result,
-        error=None,
-    )
+    found = connection.execute(_SUCCEED, {"key": job_id, "attempt": attempt, "now": time.time(), "outcome": result})
+    return found.rowcount == 1
 
 
 def fail(connection: Connection, job_id: str, error: str, *, attempt: int | None = None, by: str | None = None) -> bool:
@@ -117,7 +126,7 @@ def fail(connection: Connection, job_id: str, error: str, *, attempt: int | None
     mine = job.c.attempts == attempt if attempt is not None else job.c.worker == by
     return _move(
         connection,
-        (job.c.id == job_id) & mine & job.c.state.in_(states.RUNNING),
+        (job.c.id == job_id) & mine & _RUNNING,
         state=states.FAILURE,
         ended_at=time.time(),
         info=None,
@@ -138,7 +147,7 @@ def retry_later(
     mine = job.c.attempts == attempt if attempt is not None else job.c.worker == by
     return _move(
         connection,
-        (job.c.id == job_id) & mine & job.c.state.in_(states.RUNNING),
+        (job.c.id == job_id) & mine & _RUNNING,
         state=states.RETRY,
         retries=job.c.retries + 1,
         due_at=due_at,
@@ -165,7 +174,7 @@ def cancel(connection: Connection, job_id: str) -> str | None:
 def release(connection: Connection, job_ids: Iterable[str], by: str, max_deliveries: int) -> None:
     """Take jobs back from a worker that no longer runs them: due again now, or failed when that happened too often."""
     for job_id in job_ids:
-        held = (job.c.id == job_id) & (job.c.worker == by) & job.c.state.in_(states.RUNNING)
+        held = (job.c.id == job_id) & (job.c.worker == by) & _RUNNING
         row = connection.execute(select(job.c.attempts, job.c.retries).where(held)).first()
         if row is None:
             continue
@@ -196,9 +205,7 @@ def republish(connection: Connection, job_ids: Iterable[str]) -> int:
     now = time.time()
     return sum(
         connection.execute(
-            update(job)
-            .where(job.c.id == job_id, job.c.state.in_(states.WAITING), job.c.due_at.is_(None))
-            .values(due_at=now)
+            update(job).where(job.c.id == job_id, _WAITING, job.c.due_at.is_(None)).values(due_at=now)
         ).rowcount
         for job_id in job_ids
     )

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
 from jobs import states
+from jobs.catalogue import JOB_TYPES
 from jobs.ledger.records import DueJob
 from jobs.ledger.schema import job, worker
 
@@ -28,13 +30,15 @@ def page(
     statement = select(job).order_by(job.c.seq.desc()).limit(limit)
     if before is not None:
         statement = statement.where(job.c.seq < before)
-    if of_type is not None:
-        statement = statement.where(job.c.type == of_type)
-        in_states = in_states or states.ALL
-    if in_states is None:
+    if in_states is None and of_type is None:
         return connection.execute(statement).all()
-    # One short walk per state along an index; asked for all of them at once, the database would sort its finds.
-    rows = [row for state in in_states for row in connection.execute(statement.where(job.c.state == state))]
+    # A short walk along the index for each state and type; asked for all at once, the database would sort its finds.
+    walks = product(in_states or states.ALL, [of_type] if of_type else JOB_TYPES)
+    rows = [
+        row
+        for state, type_ in walks
+        for row in connection.execute(statement.where(job.c.state == state, job.c.type == type_))
+    ]
     return sorted(rows, key=lambda row: row.seq, reverse=True)[:limit]
 
 
@@ -94,7 +98,7 @@ def _handed_over(queue: str, before: float) -> ColumnElement[bool]:
 
 def claimed_by(connection: Connection, worker_id: str) -> set[str]:
     """Return the ids of the unended jobs that a worker holds."""
-    statement = select(job.c.id).where(job.c.worker == worker_id, job.c.ended_at.is_(None))
+    statement = select(job.c.id).where(job.c.worker == worker_id, _running())
     return set(connection.execute(statement).scalars())
 
 
@@ -113,8 +117,11 @@ def workers(connection: Connection) -> Sequence[Row[Any]]:
 
 def holders(connection: Connection) -> set[str]:
     """Return the ids of the workers that hold a job, registered or not."""
-    statement = select(job.c.worker).where(job.c.worker.is_not(None), job.c.ended_at.is_(None)).distinct()
-    return {worker_id for worker_id in connection.execute(statement).scalars() if worker_id is not None}
+    return set(connection.execute(select(job.c.worker).where(_running()).distinct()).scalars())
+
+
+def _running() -> ColumnElement[bool]:
+    return and_(job.c.state.in_(states.RUNNING), job.c.ended_at.is_(None))
 
 
 def newest_seq(connection: Connection) -> int:

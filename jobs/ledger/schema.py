@@ -38,18 +38,18 @@ job = Table(
     sqlite_autoincrement=True,
 )
 
-Index("job_state", job.c.state, job.c.seq)
-Index("job_type_state", job.c.type, job.c.state, job.c.seq)
-# Partial indexes: the questions asked every second must not grow with the jobs that are over.
+# Every index is written at every move of a job, so there are few, and each answers several questions.
+# Lists by state, by type and by both: a short walk for each state or type that is not given.
+Index("job_state", job.c.state, job.c.type, job.c.seq)
+# Partial ones: what is asked every second must not grow with the jobs that are over.
 Index("job_due", job.c.due_at, sqlite_where=job.c.due_at.is_not(None), postgresql_where=job.c.due_at.is_not(None))
 Index(
     "job_open",
-    job.c.queue,
     job.c.state,
+    job.c.queue,
     sqlite_where=job.c.ended_at.is_(None),
     postgresql_where=job.c.ended_at.is_(None),
 )
-Index("job_claimed", job.c.worker, sqlite_where=job.c.ended_at.is_(None), postgresql_where=job.c.ended_at.is_(None))
 Index(
     "job_ended", job.c.ended_at, sqlite_where=job.c.ended_at.is_not(None), postgresql_where=job.c.ended_at.is_not(None)
 )

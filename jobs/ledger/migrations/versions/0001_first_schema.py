@@ -36,13 +36,6 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.create_index(
-            "job_claimed",
-            ["worker"],
-            unique=False,
-            sqlite_where=sa.text("ended_at IS NULL"),
-            postgresql_where=sa.text("ended_at IS NULL"),
-        )
-        batch_op.create_index(
             "job_due",
             ["due_at"],
             unique=False,
@@ -58,13 +51,12 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "job_open",
-            ["queue", "state"],
+            ["state", "queue"],
             unique=False,
             sqlite_where=sa.text("ended_at IS NULL"),
             postgresql_where=sa.text("ended_at IS NULL"),
         )
-        batch_op.create_index("job_state", ["state", "seq"], unique=False)
-        batch_op.create_index("job_type_state", ["type", "state", "seq"], unique=False)
+        batch_op.create_index("job_state", ["state", "type", "seq"], unique=False)
 
     op.create_table(
         "worker",
@@ -81,7 +73,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("worker")
     with op.batch_alter_table("job", schema=None) as batch_op:
-        batch_op.drop_index("job_type_state")
         batch_op.drop_index("job_state")
         batch_op.drop_index(
             "job_open", sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL")
@@ -91,9 +82,6 @@ def downgrade() -> None:
         )
         batch_op.drop_index(
             "job_due", sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL")
-        )
-        batch_op.drop_index(
-            "job_claimed", sqlite_where=sa.text("ended_at IS NULL"), postgresql_where=sa.text("ended_at IS NULL")
         )
 
     op.drop_table("job")
