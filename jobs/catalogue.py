@@ -6,8 +6,9 @@ follow from the entry.
 
 import random
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 HEAVY = "heavy"
 EXPORT = "export"
@@ -23,6 +24,10 @@ class Params(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
+#: A JSON number: no string that looks like one, and none too large for a float to hold exactly.
+Number = Annotated[float, Field(strict=True, ge=-1e15, le=1e15)]
+
+
 class HeavyParams(Params):
     """Parameters of ``heavy``."""
 
@@ -33,6 +38,65 @@ class HeavyParams(Params):
         description="How long to sleep; a random 1 to 3 when left out.",
         examples=[2],
     )
+
+
+class Numbers(Params):
+    """Parameters of ``add`` and ``divide``."""
+
+    a: Number = Field(description="The first number.", examples=[12])
+    b: Number = Field(description="The second number.", examples=[4])
+
+
+class TextParams(Params):
+    """Parameters of ``text``."""
+
+    text: str = Field(min_length=1, max_length=10_000, description="What to write in capitals.", examples=["hello"])
+    repeat: int = Field(1, ge=1, le=100, description="How often.", examples=[3])
+
+
+class ExportFilters(Params):
+    """Which to-dos to export; all of them when nothing is given."""
+
+    done: bool | None = Field(None, description="Only those that are done, or only those that are not.")
+    text: str | None = Field(None, max_length=500, description="Only those whose text contains this.")
+    created_from: AwareDatetime | None = Field(None, description="Only those made at this time or later.")
+    created_to: AwareDatetime | None = Field(None, description="Only those made before this time.")
+
+
+class ExportParams(Params):
+    """Parameters of ``export``."""
+
+    filters: ExportFilters = Field(default_factory=ExportFilters, description="Which to-dos to export.")
+
+
+class CsvParams(Params):
+    """Parameters of ``csv_processing``."""
+
+    num_rows: int = Field(1000, ge=100, le=10_000, description="Rows to generate.", examples=[1000])
+    processing_time: float = Field(10, ge=5, le=60, description="Seconds to spend on them.", examples=[5])
+
+
+class EmailParams(Params):
+    """Parameters of ``email_sending``."""
+
+    num_emails: int = Field(5, ge=1, le=100, description="Mails to send.", examples=[5])
+    subject: str = Field(
+        "Hello from Warren",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\r\n]*$",
+        description="Subject line of each.",
+        examples=["Hello"],
+    )
+    delay: float = Field(0.5, ge=0.5, le=5, description="Seconds between two of them.", examples=[0.5])
+
+
+class ImageParams(Params):
+    """Parameters of ``image_processing``."""
+
+    num_images: int = Field(5, ge=1, le=20, description="Images to make.", examples=[3])
+    width: int = Field(800, ge=100, le=2000, description="Width to resize each to, in pixels.", examples=[800])
+    height: int = Field(600, ge=100, le=2000, description="Height to resize each to, in pixels.", examples=[600])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +125,37 @@ JOB_TYPES = {
             queue=HEAVY,
             params=HeavyParams,
             summary="Sleep for some seconds: the demonstration job.",
+        ),
+        JobType(name="add", queue=ARITHMETIC, params=Numbers, summary="Add two numbers."),
+        JobType(name="divide", queue=ARITHMETIC, params=Numbers, summary="Divide two numbers, step by step."),
+        JobType(name="text", queue=ARITHMETIC, params=TextParams, summary="Write a text in capitals, repeatedly."),
+        JobType(
+            name="export",
+            queue=EXPORT,
+            params=ExportParams,
+            summary="Write the to-dos to a CSV file.",
+            time_limit=600,
+        ),
+        JobType(
+            name="csv_processing",
+            queue=HEAVY,
+            params=CsvParams,
+            summary="Generate rows of numbers and describe them.",
+            time_limit=180,
+        ),
+        JobType(
+            name="email_sending",
+            queue=EXPORT,
+            params=EmailParams,
+            summary="Send mails, none of them twice.",
+            time_limit=1200,
+        ),
+        JobType(
+            name="image_processing",
+            queue=HEAVY,
+            params=ImageParams,
+            summary="Make images and resize them.",
+            time_limit=300,
         ),
     )
 }

@@ -1,6 +1,6 @@
 """Tables of the ledger. Times are seconds since the epoch (UTC)."""
 
-from sqlalchemy import JSON, BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -65,4 +65,36 @@ worker = Table(
     Column("started_at", Float, nullable=False),
     # The lease: renewed about every second; a worker silent for WORKER_LEASE seconds counts as dead.
     Column("seen_at", Float, nullable=False),
+)
+
+#: A key that a client gave with a submission, so that sending it again does not make a second job.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    # SHA-256 of what was submitted: the same key with another body is a mistake of the client.
+    Column("fingerprint", String(64), nullable=False),
+    Column("job_id", String(36), nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+Index("idempotency_created", idempotency.c.created_at)
+
+#: Mails of `email_sending`: the row is written before the mail is sent, so that no run sends it again.
+mail = Table(
+    "mail",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    # NULL: being sent, or nobody knows, because the worker died in that moment.
+    Column("sent", Boolean),
+)
+
+todo = Table(
+    "todo",
+    metadata,
+    Column("id", _Sequence, primary_key=True, autoincrement=True),
+    Column("text", String(500), nullable=False),
+    Column("done", Boolean, nullable=False),
+    Column("created_at", Float, nullable=False),
+    sqlite_autoincrement=True,
 )

@@ -11,6 +11,17 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "idempotency",
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("job_id", sa.String(length=36), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    with op.batch_alter_table("idempotency", schema=None) as batch_op:
+        batch_op.create_index("idempotency_created", ["created_at"], unique=False)
+
+    op.create_table(
         "job",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("id", sa.String(length=36), nullable=False),
@@ -59,6 +70,22 @@ def upgrade() -> None:
         batch_op.create_index("job_state", ["state", "type", "seq"], unique=False)
 
     op.create_table(
+        "mail",
+        sa.Column("job_id", sa.String(length=36), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("sent", sa.Boolean(), nullable=True),
+        sa.PrimaryKeyConstraint("job_id", "number"),
+    )
+    op.create_table(
+        "todo",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("text", sa.String(length=500), nullable=False),
+        sa.Column("done", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "worker",
         sa.Column("id", sa.String(length=128), nullable=False),
         sa.Column("name", sa.String(length=96), nullable=False),
@@ -72,6 +99,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("worker")
+    op.drop_table("todo")
+    op.drop_table("mail")
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.drop_index("job_state")
         batch_op.drop_index(
@@ -85,3 +114,7 @@ def downgrade() -> None:
         )
 
     op.drop_table("job")
+    with op.batch_alter_table("idempotency", schema=None) as batch_op:
+        batch_op.drop_index("idempotency_created")
+
+    op.drop_table("idempotency")
