@@ -2,15 +2,17 @@
 
 from apiflask import APIFlask
 
-from webapp import health, home, problems, routes
+from webapp import compatibility, documentation, health, home, jobs, problems, queues, requests, submission, todos
 
 
 def create_app() -> APIFlask:
     """Build the Flask application."""
     app = APIFlask(__name__, title="Warren", version="1.0.0", spec_path=None, docs_path=None)
+    app.request_class = requests.JsonRequest
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     problems.register(app)
-    for blueprint in (home.blueprint, routes.blueprint, health.blueprint):
-        app.register_blueprint(blueprint, url_prefix="/flask")
+    documentation.configure(app)
+    for module in (home, submission, jobs, todos, queues, health, compatibility):
+        app.register_blueprint(module.blueprint, url_prefix="/flask")
     return app

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify
@@ -11,17 +12,33 @@ from jobs.broker import BrokerUnavailable, queue_depths
 from jobs.ledger import queries
 from jobs.ledger.database import ledger
 from jobs.settings import settings
+from webapp.models import BackgroundView, HealthView
 
-blueprint = APIBlueprint("health", __name__)
+#: The answer 503 of the background check: the same object as when all is well.
+UNWELL: dict[int | str, Any] = {
+    503: {
+        "description": "One of them is not well.",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/BackgroundView"}}},
+    }
+}
+
+blueprint = APIBlueprint("health", __name__, tag="Service")
 
 
 @blueprint.get("/healthz")
+@blueprint.output(HealthView)
+@blueprint.doc(summary="The web answers")
 def web() -> Response:
     """Say that the web answers; what the container's healthcheck asks."""
     return jsonify(status="healthy", timestamp=datetime.now(UTC).isoformat())
 
 
 @blueprint.get("/healthz/background")
+@blueprint.output(BackgroundView)
+@blueprint.doc(
+    summary="Broker, ledger and workers: each ok, or why not",
+    responses=UNWELL,
+)
 def background() -> tuple[Response, int]:
     """Say of broker, ledger and workers whether each is well, or why not; 503 if any of them is not."""
     rabbitmq = ledger_state = "ok"

@@ -3,7 +3,7 @@
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-blueprint = APIBlueprint("home", __name__)
+blueprint = APIBlueprint("home", __name__, enable_openapi=False)
 
 
 @blueprint.get("/")

@@ -7,6 +7,8 @@ import threading
 import time
 from functools import cache
 
+from sqlalchemy import Connection
+
 from jobs.app import app as celery_app
 from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger, ledger
@@ -53,17 +55,28 @@ class Intake:
         self.commits = GroupCommit(ledger)
         self._relay = Relay(Publisher(celery_app), self.commits)
 
-    def accept(self, new: NewJob) -> None:
-        """Store a job. Raises a 503 problem when the backlog is full or the ledger does not answer in time."""
+    def accept(self, new: NewJob, key: str | None = None, fingerprint: str | None = None) -> str | None:
+        """Store a job and return its id; with a ``key`` that came before, see :func:`jobs.ledger.moves.submit_once`.
+
+        Raises a 503 problem when the backlog is full or the ledger does not answer in time.
+        """
         self._backlog.admit()
+
+        def write(connection: Connection) -> str | None:
+            if key is None or fingerprint is None:
+                moves.submit(connection, new)
+                return new.id
+            return moves.submit_once(connection, new, key, fingerprint)
+
         try:
-            self.commits.run(lambda connection: moves.submit(connection, new), COMMIT_TIMEOUT)
+            task_id = self.commits.run(write, COMMIT_TIMEOUT)
         except TimeoutError:
             raise unavailable("The ledger did not answer in time.") from None
-        if new.run_at is None:
+        if new.run_at is None and task_id == new.id:
             self._relay.hand_over(
                 DueJob(id=new.id, type=new.type, queue=new.queue, params=new.params, due_at=new.due_at)
             )
+        return task_id
 
 
 @cache

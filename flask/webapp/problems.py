@@ -3,11 +3,10 @@
 from http import HTTPStatus
 from typing import Any
 
-from apiflask import APIFlask
+from apiflask import APIFlask, HTTPError
 from flask import Response, json
-from pydantic import ValidationError
+from jobs.catalogue import JOB_TYPES
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException
 
 
 class Problem(Exception):
@@ -34,41 +33,54 @@ class Problem(Exception):
         return answer
 
 
+def field_problem(status: int, field: str, message: str) -> Problem:
+    """Return the problem of one wrong field."""
+    return Problem(status, f"{field}: {message}.", errors=[{"field": field, "message": message}])
+
+
 def unavailable(detail: str, retry_after: int = 2) -> Problem:
     """Return the problem of a service that will be back: 503 with ``Retry-After`` in seconds."""
     return Problem(503, detail, headers={"Retry-After": str(retry_after)})
 
 
-def invalid(error: ValidationError) -> Problem:
-    """Return the problem of input that its model refused; ``errors`` names each field and what would be right."""
+def _from_framework(error: HTTPError) -> Response:
+    """Answer what APIFlask found wrong (``detail`` has the fields, by location) or what Werkzeug raised."""
     errors = [
-        {"field": ".".join(str(part) for part in item["loc"]) or "body", "message": item["msg"]}
-        for item in error.errors(include_url=False, include_context=False, include_input=False)
+        {"field": _field_name(field), "message": message}
+        for fields in (error.detail or {}).values()
+        for field, messages in fields.items()
+        for message in messages
     ]
+    if not errors:
+        headers = {name: str(value) for name, value in dict(error.headers).items() if name == "Allow"}
+        return Problem(error.status_code, error.message or "", headers=headers).response()
     detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
-    return Problem(422, detail, errors=errors)
+    return Problem(422, detail, errors=errors).response()
+
+
+def _field_name(path: str) -> str:
+    """Return the path of a field as the client knows it.
+
+    Pydantic tells the kinds of a submission apart by ``task_type``, and puts that in front of the fields inside.
+    """
+    first, _, rest = path.partition(".")
+    if path == "_schema":
+        return "task_type"
+    return rest if first in JOB_TYPES and rest else path
 
 
 def register(app: APIFlask) -> None:
     """Make every error of the application a problem document."""
+    app.error_processor(_from_framework)
 
     @app.errorhandler(Problem)
     def _problem(problem: Problem) -> Response:
         return problem.response()
 
-    @app.errorhandler(ValidationError)
-    def _invalid(error: ValidationError) -> Response:
-        return invalid(error).response()
-
     @app.errorhandler(SQLAlchemyError)
     def _ledger(error: SQLAlchemyError) -> Response:
         app.logger.warning("the ledger cannot be used: %s", error)
         return unavailable("The ledger cannot be used at the moment: its disk may be full or locked.").response()
-
-    @app.errorhandler(HTTPException)
-    def _http(error: HTTPException) -> Response:
-        headers = {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
-        return Problem(error.code or 500, error.description or "", headers=headers).response()
 
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from jobs import identity, states
-from webapp.problems import Problem
+from webapp.problems import field_problem
 
 
 def timestamp(seconds: float | None) -> str | None:
@@ -38,27 +38,24 @@ def job_view(row: Row[Any]) -> dict[str, Any]:
         "attempts": row.attempts,
         "worker": identity.display_name(row.worker),
         "created_at": timestamp(row.created_at),
+        "run_at": timestamp(row.run_at),
         "next_attempt_at": timestamp(row.due_at) if row.state == states.RETRY else None,
         "started_at": timestamp(row.started_at),
         "ended_at": timestamp(row.ended_at),
     }
 
 
-def cursor(row: Row[Any]) -> str:
-    """Return the opaque cursor of the page after this row."""
-    return base64.urlsafe_b64encode(f"seq:{row.seq}".encode()).decode().rstrip("=")
+def cursor(position: int) -> str:
+    """Return the opaque cursor of the page after the row at that position (``seq`` or ``id``)."""
+    return base64.urlsafe_b64encode(f"after:{position}".encode()).decode().rstrip("=")
 
 
 def from_cursor(text: str) -> int:
-    """Return the ``seq`` in a cursor. Raises a 422 problem for one that this API did not hand out."""
+    """Return the position in a cursor. Raises a 422 problem for one that this API did not hand out."""
     try:
         word, _, number = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(":")
-        if word == "seq" and number.isascii() and number.isdigit() and len(number) < 19:
+        if word == "after" and number.isascii() and number.isdigit() and len(number) < 19:
             return int(number)
     except (binascii.Error, UnicodeDecodeError, ValueError):
         pass
-    raise Problem(
-        422,
-        "cursor: not one that this API handed out; take the `next` of the page before.",
-        errors=[{"field": "cursor", "message": "unknown cursor"}],
-    )
+    raise field_problem(422, "cursor", "not one that this API handed out; take the `next` of the page before")

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, or_, select, updat
 from jobs import states
 from jobs.ledger import queries
 from jobs.ledger.records import DueJob, NewJob
-from jobs.ledger.schema import job, worker
+from jobs.ledger.schema import idempotency, job, worker
 
 #: Conditions that every move shares.
 _THE_JOB = job.c.id == bindparam("key")
@@ -78,9 +78,25 @@ def submit(connection: Connection, new: NewJob) -> None:
             "params": new.params,
             "state": states.PENDING,
             "created_at": new.created_at,
+            "run_at": new.run_at,
             "due_at": new.due_at,
         },
     )
+
+
+def submit_once(connection: Connection, new: NewJob, key: str, fingerprint: str) -> str | None:
+    """Write the row of a new job unless ``key`` came before; return the id of the job that the key stands for.
+
+    ``None`` if the key came before with another ``fingerprint``, that is, for another request.
+    """
+    known = connection.execute(select(idempotency).where(idempotency.c.key == key)).first()
+    if known is not None:
+        return str(known.job_id) if known.fingerprint == fingerprint else None
+    submit(connection, new)
+    connection.execute(
+        insert(idempotency).values(key=key, fingerprint=fingerprint, job_id=new.id, created_at=new.created_at)
+    )
+    return new.id
 
 
 def published(connection: Connection, jobs: Sequence[DueJob]) -> None:
@@ -212,9 +228,13 @@ def republish(connection: Connection, job_ids: Iterable[str]) -> int:
 
 
 def expire(connection: Connection, ended_before: float, limit: int) -> int:
-    """Delete up to ``limit`` rows of jobs that ended before that time; return how many."""
-    old = select(job.c.seq).where(job.c.ended_at < ended_before).order_by(job.c.ended_at).limit(limit)
-    return connection.execute(delete(job).where(job.c.seq.in_(old))).rowcount
+    """Delete up to ``limit`` jobs that ended before that time, with what is known of their mails; return how many."""
+    statement = select(job.c.id).where(job.c.ended_at < ended_before).order_by(job.c.ended_at).limit(limit)
+    old = connection.execute(statement).scalars().all()
+    if old:
+        connection.execute(delete(mail).where(mail.c.job_id.in_(old)))
+        connection.execute(delete(job).where(job.c.id.in_(old)))
+    return len(old)
 
 
 def register_worker(connection: Connection, worker_id: str, name: str, queues: str, concurrency: int) -> None:

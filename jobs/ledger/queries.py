@@ -135,6 +135,12 @@ def accepted_after(connection: Connection, seq: int) -> dict[str, int]:
     return {row.queue: row.jobs for row in connection.execute(statement)}
 
 
+def accepted_since(connection: Connection, moment: float) -> dict[str, int]:
+    """Count the jobs accepted after that time, per queue."""
+    last_before = select(job.c.seq).where(job.c.created_at <= moment).order_by(job.c.seq.desc()).limit(1)
+    return accepted_after(connection, connection.execute(last_before).scalar() or 0)
+
+
 def ended_after(connection: Connection, moment: float) -> dict[str, int]:
     """Count the jobs that ended after that time, per queue."""
     statement = select(job.c.queue, func.count().label("jobs")).where(job.c.ended_at > moment).group_by(job.c.queue)

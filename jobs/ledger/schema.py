@@ -18,6 +18,8 @@ job = Table(
     Column("params", JSON, nullable=False),
     Column("state", String(16), nullable=False),
     Column("created_at", Float, nullable=False),
+    # Not to be started before, if the client said so.
+    Column("run_at", Float),
     # When the row must be published (again); NULL while the broker or a worker has it. First run, run-at, retry,
     # back-off and recovery are all this one column.
     Column("due_at", Float),

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("params", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("run_at", sa.Float(), nullable=True),
         sa.Column("due_at", sa.Float(), nullable=True),
         sa.Column("published_at", sa.Float(), nullable=True),
         sa.Column("started_at", sa.Float(), nullable=True),

@@ -1,0 +1,96 @@
+"""The OpenAPI document at ``/flask/openapi.json`` and the page that shows it at ``/flask/docs``, both without a CDN."""
+
+from typing import Any
+
+from apiflask import APIBlueprint, APIFlask
+from flask import Response, current_app, jsonify, render_template
+
+from webapp.models import ProblemView
+
+blueprint = APIBlueprint(
+    "documentation", __name__, enable_openapi=False, static_folder="static", static_url_path="/static"
+)
+
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+_DESCRIPTION = """\
+Background jobs: submit one, look at it, cancel it, run it again.
+
+`202` means that the job is on disk and will reach an end. Errors are problem documents (RFC 9457) that name the field
+and what would be right. `503` comes with `Retry-After`: the backlog is full, or the ledger cannot be written now.
+"""
+
+
+def configure(app: APIFlask) -> None:
+    """Set up the generation of the document."""
+    app.config.update(
+        OPENAPI_VERSION="3.1.0",
+        DESCRIPTION=_DESCRIPTION,
+        AUTO_404_RESPONSE=False,  # each operation names its own errors, see `problems`
+        AUTO_VALIDATION_ERROR_RESPONSE=False,
+        AUTO_SERVERS=False,
+        AUTO_OPERATION_ID=True,
+        SERVERS=[{"url": "/", "description": "This server."}],
+    )
+    app.tags = [{"name": name} for name in ("Submit", "Jobs", "To-dos", "Service", "Compatibility")]
+    app.register_blueprint(blueprint, url_prefix="/flask")
+    app.spec_processor(_finish)
+
+
+def problems(*codes: int) -> dict[int | str, Any]:
+    """Return the description of error answers, for ``doc(responses=...)``."""
+    return {code: {"description": _REASONS[code], "content": _PROBLEM} for code in codes}
+
+
+_REASONS = {
+    400: "The request cannot be understood.",
+    404: "There is no such thing.",
+    409: "Its state does not allow that.",
+    410: "It was there, and is gone.",
+    413: "The body is larger than 1 MB.",
+    422: "A field is wrong; `errors` says which, and what would be right.",
+    503: "Not at the moment; `Retry-After` says when to try again, in seconds.",
+}
+
+
+def _finish(document: Any) -> Any:
+    """Say what APIFlask does not: the problem document, lists in a query, what cannot be null, an optional body."""
+    schema = ProblemView.model_json_schema(ref_template="#/components/schemas/{model}")
+    document["components"]["schemas"] |= {**schema.pop("$defs"), "Problem": schema}
+    for path in document["paths"].values():
+        for operation in path.values():
+            for parameter in operation["parameters"]:
+                _finish_parameter(parameter)
+            if "requestBody" in operation:
+                operation["requestBody"]["required"] = _has_required_fields(document, operation["requestBody"])
+    return document
+
+
+def _finish_parameter(parameter: dict[str, Any]) -> None:
+    schema = parameter["schema"]
+    for choice in schema.pop("anyOf", []):
+        if choice != {"type": "null"}:  # a parameter is given or left out; it is never null
+            schema |= choice
+    if schema.get("default", ...) is None:
+        del schema["default"]
+    if schema.get("type") == "array":
+        parameter |= {"style": "form", "explode": False}
+
+
+def _has_required_fields(document: dict[str, Any], body: dict[str, Any]) -> bool:
+    schema = body["content"]["application/json"]["schema"]
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return "required" in schema or "oneOf" in schema
+
+
+@blueprint.get("/openapi.json")
+def openapi() -> Response:
+    """Return the document."""
+    return jsonify(current_app.spec)  # type: ignore[attr-defined]
+
+
+@blueprint.get("/docs")
+def docs() -> str:
+    """Show it."""
+    return render_template("docs.html")

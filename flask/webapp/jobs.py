@@ -1,0 +1,109 @@
+"""The jobs themselves: look, list, cancel, run again."""
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify
+
+from jobs import states
+from jobs.ledger import moves, queries
+from jobs.ledger.database import ledger
+from jobs.ledger.records import NewJob
+from webapp.documentation import problems
+from webapp.intake import COMMIT_TIMEOUT, intake
+from webapp.models import Accepted, JobPage, JobsQuery, JobView, ResultView, StatusQuery, StatusView
+from webapp.problems import Problem, field_problem, unavailable
+from webapp.submission import accepted
+from webapp.views import cursor, from_cursor, job_view, outcome
+
+blueprint = APIBlueprint("jobs", __name__, tag="Jobs")
+
+
+def find(task_id: str) -> Any:
+    """Return the row of a job. Raises a 404 problem for an id that the ledger does not know."""
+    with ledger().reading() as connection:
+        row = queries.find(connection, task_id)
+    if row is None:
+        raise Problem(404, f"There is no job with the id {task_id!r}.")
+    return row
+
+
+def page(query: JobsQuery) -> Response:
+    """Answer with a page of jobs."""
+    with ledger().reading() as connection:
+        rows = queries.page(
+            connection,
+            limit=query.limit + 1,  # one more tells whether there is a next page
+            before=from_cursor(query.cursor) if query.cursor is not None else None,
+            in_states=query.status,
+            of_type=query.task_type,
+        )
+    shown = rows[: query.limit]
+    return jsonify(
+        data=[job_view(row) for row in shown],
+        next=cursor(shown[-1].seq) if len(rows) > query.limit else None,
+    )
+
+
+@blueprint.get("/tasks")
+@blueprint.input(JobsQuery, location="query")
+@blueprint.output(JobPage)
+@blueprint.doc(summary="List jobs, newest first", responses=problems(422, 503))
+def listing(query_data: JobsQuery) -> Response:
+    """List jobs, newest first."""
+    return page(query_data)
+
+
+@blueprint.get("/tasks/<task_id>")
+@blueprint.output(JobView)
+@blueprint.doc(summary="Everything known about a job", responses=problems(404, 503))
+def show(task_id: str) -> Response:
+    """Return everything known about a job."""
+    return jsonify(job_view(find(task_id)))
+
+
+@blueprint.get("/status")
+@blueprint.input(StatusQuery, location="query")
+@blueprint.output(StatusView)
+@blueprint.doc(summary="How a job stands", responses=problems(400, 404, 503))
+def status(query_data: StatusQuery) -> Response:
+    """Return id, status and result of a job."""
+    if not query_data.task_id:
+        raise field_problem(400, "task_id", "is missing: /flask/status?task_id=...")
+    row = find(query_data.task_id)
+    return jsonify(task_id=row.id, status=row.state, result=outcome(row))
+
+
+@blueprint.get("/result/<task_id>")
+@blueprint.output(ResultView)
+@blueprint.doc(summary="What a job came to", responses=problems(404, 503))
+def result(task_id: str) -> Response:
+    """Return status and result of a job."""
+    row = find(task_id)
+    return jsonify(status=row.state, result=outcome(row))
+
+
+@blueprint.delete("/tasks/<task_id>")
+@blueprint.output(JobView)
+@blueprint.doc(summary="Cancel a job", responses=problems(404, 409, 503))
+def cancel(task_id: str) -> Response:
+    """Cancel a job: a waiting one never starts, a running one is stopped within about a second."""
+    try:
+        was = intake().commits.run(lambda connection: moves.cancel(connection, task_id), COMMIT_TIMEOUT)
+    except TimeoutError:
+        raise unavailable("The ledger did not answer in time.") from None
+    row = find(task_id)
+    if was is None:
+        raise Problem(409, f"The job has ended already: {row.state}.", state=row.state)
+    return jsonify(job_view(row))
+
+
+@blueprint.post("/tasks/<task_id>/retry")
+@blueprint.output(Accepted, status_code=202)
+@blueprint.doc(summary="Run a failed or cancelled job again, as a new one", responses=problems(404, 409, 503))
+def retry(task_id: str) -> Response:
+    """Submit a failed or cancelled job again, as a new one."""
+    row = find(task_id)
+    if row.state not in (states.FAILURE, states.REVOKED):
+        raise Problem(409, f"Only a FAILURE or REVOKED job can be retried; this one is {row.state}.", state=row.state)
+    return accepted(intake().accept(NewJob(type=row.type, queue=row.queue, params=row.params)))

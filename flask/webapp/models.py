@@ -1,0 +1,239 @@
+"""Bodies, queries and answers of the API, as the OpenAPI document describes them."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, create_model
+
+from jobs import states
+from jobs.catalogue import JOB_TYPES
+
+#: Rows of a page, unless the client asks for fewer or more.
+PAGE = 50
+LARGEST_PAGE = 500
+
+State = Literal["PENDING", "STARTED", "PROGRESS", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]
+if TYPE_CHECKING:
+    TaskType = str
+else:
+    TaskType = Literal[tuple(JOB_TYPES)]
+Timestamp = Annotated[str | None, Field(description="ISO 8601, UTC.", json_schema_extra={"format": "date-time"})]
+
+
+class Strict(BaseModel):
+    """What a client sends: unknown names are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+# --- submitting -------------------------------------------------------------------------------------------------------
+
+_SUBMISSIONS = [
+    create_model(
+        f"Submit_{job_type.name}",
+        __base__=Strict,
+        __doc__=job_type.summary,
+        task_type=(cast(Any, Literal[job_type.name]), Field(description="The kind of job.")),
+        input_params=(job_type.params, Field(default={}, validate_default=True, description="Its parameters.")),
+        run_at=(AwareDatetime | None, Field(None, description="Not to be started before this time.")),
+    )
+    for job_type in JOB_TYPES.values()
+]
+
+
+_AnySubmission: Any = Annotated[Union[tuple(_SUBMISSIONS)], Field(discriminator="task_type")]  # noqa: UP007
+
+
+class Submission(RootModel[_AnySubmission]):
+    """A job of any kind."""
+
+
+class IdempotencyHeader(BaseModel):
+    """Header of a submission."""
+
+    idempotency_key: str | None = Field(
+        None,
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Sending the same key and body again does not make a second job.",
+    )
+
+
+class Accepted(BaseModel):
+    """The job is on disk and will reach an end."""
+
+    task_id: str = Field(examples=["0b6e9c0e-5f0f-4b6e-9d43-6f3a2f6a7c11"])
+
+
+# --- looking ----------------------------------------------------------------------------------------------------------
+
+
+class JobView(BaseModel):
+    """Everything known about a job."""
+
+    task_id: str
+    task_type: str
+    queue: str
+    state: State
+    status: State = Field(description="The same as `state`.")
+    input_params: dict[str, Any]
+    info: Any = Field(description="The progress while it runs, the result when it has succeeded.")
+    result: Any = Field(description="The result; for a failed job, one sentence.")
+    progress: int = Field(ge=0, le=100, description="Percent.")
+    ready: bool = Field(description="It has ended.")
+    successful: bool
+    attempts: int = Field(description="Runs so far.")
+    worker: str | None
+    created_at: Timestamp
+    run_at: Timestamp
+    next_attempt_at: Timestamp
+    started_at: Timestamp
+    ended_at: Timestamp
+
+
+class JobPage(BaseModel):
+    """A page of jobs, newest first."""
+
+    data: list[JobView]
+    next: str | None = Field(description="The cursor of the next page; null on the last one.")
+
+
+class StatusView(BaseModel):
+    """How a job stands."""
+
+    task_id: str
+    status: State
+    result: Any
+
+
+class ResultView(BaseModel):
+    """What a job came to."""
+
+    status: State
+    result: Any
+
+
+def _split(text: Any) -> Any:
+    return text.split(",") if isinstance(text, str) else text
+
+
+class PageQuery(Strict):
+    """Query of a list."""
+
+    limit: int = Field(PAGE, ge=1, le=LARGEST_PAGE, description="Rows of the page.")
+    cursor: str | None = Field(None, max_length=64, description="`next` of the page before.")
+
+
+class JobsQuery(PageQuery):
+    """Query of the list of jobs."""
+
+    status: Annotated[list[State], BeforeValidator(_split)] | None = Field(
+        None,
+        description="Only jobs in these states, separated by commas.",
+    )
+    task_type: TaskType | None = Field(None, description="Only jobs of this kind.")
+
+
+class StatusQuery(BaseModel):
+    """Query of ``/status``."""
+
+    task_id: str | None = Field(None, description="The job's id.")
+
+
+# --- to-dos -----------------------------------------------------------------------------------------------------------
+
+TodoText = Annotated[str, Field(min_length=1, max_length=500, examples=["water the plants"])]
+
+
+class NewTodo(Strict):
+    """A to-do to add."""
+
+    text: TodoText
+    done: bool = False
+
+
+class TodoChange(Strict):
+    """What to change of a to-do; what is left out stays."""
+
+    text: TodoText | None = None
+    done: bool | None = None
+
+
+class TodoView(BaseModel):
+    """A to-do."""
+
+    id: int
+    text: str
+    done: bool
+    created_at: Timestamp
+
+
+class TodoPage(BaseModel):
+    """A page of to-dos, oldest first."""
+
+    data: list[TodoView]
+    next: str | None
+
+
+class TodosQuery(PageQuery):
+    """Query of the list of to-dos."""
+
+    done: bool | None = Field(None, description="Only those that are done, or only those that are not.")
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
+class QueueView(BaseModel):
+    """One queue, now."""
+
+    name: str
+    ready: int | None = Field(description="Messages that wait for a worker; null while RabbitMQ does not answer.")
+    unacknowledged: int | None = Field(description="Messages that workers hold.")
+    consumers: int | None = Field(description="Workers that take from it.")
+    unfinished: int = Field(description="Jobs that have not ended, by the ledger.")
+    in_rate: float = Field(description="Jobs accepted per second, over the last minute.")
+    out_rate: float = Field(description="Jobs ended per second, over the last minute.")
+
+
+class QueuesView(BaseModel):
+    """The queues."""
+
+    data: list[QueueView]
+    rabbitmq: str = Field(description="`ok`, or why it does not answer.")
+
+
+class HealthView(BaseModel):
+    """The web answers."""
+
+    status: Literal["healthy"]
+    timestamp: str
+
+
+class BackgroundView(BaseModel):
+    """What works behind the web."""
+
+    rabbitmq: str = Field(description="`ok`, or why not.")
+    ledger: str = Field(description="`ok`, or why not.")
+    workers: int
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class ProblemView(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem] | None = None
+
+
+assert set(State.__args__) == set(states.ALL)  # type: ignore[attr-defined]

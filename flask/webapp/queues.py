@@ -1,0 +1,51 @@
+"""The queues, as the API tells of them."""
+
+import time
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify
+
+from jobs.broker import BrokerUnavailable, QueueDepth, queue_depths
+from jobs.catalogue import QUEUES
+from jobs.ledger import queries
+from jobs.ledger.database import ledger
+from webapp.documentation import problems
+from webapp.models import QueuesView
+
+blueprint = APIBlueprint("queues", __name__, tag="Service")
+
+#: Seconds that a rate is the mean of.
+WINDOW = 60.0
+
+
+@blueprint.get("/queues")
+@blueprint.output(QueuesView)
+@blueprint.doc(summary="Depth, consumers and rates of each queue", responses=problems(503))
+def listing() -> Response:
+    """Return the queues; while RabbitMQ does not answer, what the ledger knows of them."""
+    depths: dict[str, QueueDepth] = {}
+    rabbitmq = "ok"
+    try:
+        depths = {depth.name: depth for depth in queue_depths()}
+    except BrokerUnavailable as error:
+        rabbitmq = str(error)
+    since = time.time() - WINDOW
+    with ledger().reading() as connection:
+        unfinished = queries.open_counts(connection)
+        accepted = queries.accepted_since(connection, since)
+        ended = queries.ended_after(connection, since)
+    return jsonify(
+        data=[
+            {
+                "name": name,
+                "ready": depths[name].ready if name in depths else None,
+                "unacknowledged": depths[name].unacknowledged if name in depths else None,
+                "consumers": depths[name].consumers if name in depths else None,
+                "unfinished": sum(unfinished.get(name, {}).values()),
+                "in_rate": accepted.get(name, 0) / WINDOW,
+                "out_rate": ended.get(name, 0) / WINDOW,
+            }
+            for name in QUEUES
+        ],
+        rabbitmq=rabbitmq,
+    )
