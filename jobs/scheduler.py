@@ -6,7 +6,7 @@
 - jobs that are due are published: scheduled for now, retries whose back-off has passed, left over by a web process;
 - workers whose lease has run out are retired, and what they ran is due again;
 - jobs whose messages the broker has lost (its volume wiped, say) are due again;
-- rows of jobs that ended long ago are removed.
+- rows of jobs that ended long ago are removed, and so are old files of exports.
 """
 
 import time
@@ -16,7 +16,7 @@ from celery.beat import Scheduler
 from celery.utils.log import get_logger
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import heartbeat
+from jobs import exports, heartbeat
 from jobs.app import app as celery_app
 from jobs.broker import BrokerUnavailable, queue_depths
 from jobs.ledger import moves, queries
@@ -34,6 +34,8 @@ PUBLISH_BUDGET = 2.0
 COMPARE_EVERY = 5.0
 #: Seconds that RabbitMQ's counts of a quorum queue may lag behind, and then some.
 COUNTS_LAG = 10.0
+#: Seconds between two looks for old files.
+CLEAR_EVERY = 60.0
 #: Jobs made due again, or removed, in one transaction: short enough to keep nobody waiting.
 CHUNK = 500
 
@@ -48,6 +50,7 @@ class LedgerScheduler(Scheduler):
         self._unknown_holders: set[str] = set()
         self._next_comparison = time.monotonic() + COMPARE_EVERY
         self._suspicious: set[str] = set()
+        self._next_clearing = time.monotonic()
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
@@ -58,6 +61,7 @@ class LedgerScheduler(Scheduler):
             self._compare_with_broker()
             self._publish_due()
             self._remove_old()
+            self._remove_expired_files()
             heartbeat.beat()
         except SQLAlchemyError as error:
             logger.warning("the ledger cannot be used: %s", error)
@@ -138,3 +142,15 @@ class LedgerScheduler(Scheduler):
     def _remove_old(self) -> None:
         with ledger().writing() as connection:
             moves.expire(connection, time.time() - settings().result_expires, CHUNK)
+
+    def _remove_expired_files(self) -> None:
+        if time.monotonic() < self._next_clearing:
+            return
+        self._next_clearing = time.monotonic() + CLEAR_EVERY
+        try:
+            count = exports.remove_expired()
+        except OSError as error:
+            logger.warning("old files of exports cannot be removed: %s", error)
+        else:
+            if count:
+                logger.info("%d old files of exports removed", count)

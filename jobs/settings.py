@@ -14,13 +14,16 @@ class Settings(BaseSettings):
     database_url: str = "sqlite:////db/backend.db"
     broker_host: str = "localhost"
     broker_user: str = "publisher"
-    #: Where the passwords are mounted: ``broker_password`` and ``monitor_password``.
+    #: Where ``broker_password``, ``monitor_password`` and ``smtp_url`` are mounted, where they are needed.
     secrets_dir: Path = Path("/run/secrets")
 
     backlog_limit: int = Field(100_000, ge=1)
     max_deliveries: int = Field(5, ge=1)
     worker_lease: float = Field(10, gt=2)
     result_expires: float = Field(604_800, gt=0)
+
+    exports_dir: Path = Path("/exports")
+    export_expires: float = Field(86_400, gt=0)
 
     worker_name: str = "worker"
     celery_queues: str = "heavy,export,arithmetic"

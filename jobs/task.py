@@ -27,6 +27,8 @@ CLAIM_PATIENCE = 30.0
 #: Back-off of a retry, in seconds: doubles with each, up to the longest, with jitter so that jobs do not come in step.
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 600.0
+#: Least seconds between two reports of progress that reach the ledger.
+REPORT_INTERVAL = 0.2
 
 
 class JobTask(Task):
@@ -79,7 +81,14 @@ class JobTask(Task):
         return again
 
     def report(self, percent: float, message: str, **more: Any) -> None:
-        """Tell how far this run has come: 0 to 100 percent and a few words."""
+        """Tell how far this run has come: 0 to 100 percent and a few words.
+
+        May be called as often as one likes: what follows on the last report too soon is not written.
+        """
+        now = time.monotonic()
+        if now - getattr(self.request, "reported_at", float("-inf")) < REPORT_INTERVAL:
+            return
+        self.request.reported_at = now
         self.update_state(state="PROGRESS", meta={"percent": round(percent), "message": message, **more})
 
     def apply_async(self, *args: Any, **kwargs: Any) -> Any:

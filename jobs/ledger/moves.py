@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, or_, select, updat
 from jobs import states
 from jobs.ledger import queries
 from jobs.ledger.records import DueJob, NewJob
-from jobs.ledger.schema import idempotency, job, worker
+from jobs.ledger.schema import idempotency, job, mail, worker
 
 #: Conditions that every move shares.
 _THE_JOB = job.c.id == bindparam("key")
