@@ -93,6 +93,10 @@ make_surroundings() {
 		shopt -s nullglob # there may be no ledger yet
 		give_to_containers "$DB_DIR" "$DB_DIR"/backend.db*
 	fi
+	if [[ $EXPORTS_DIR == */* ]]; then
+		mkdir -p "$EXPORTS_DIR"
+		give_to_containers "$EXPORTS_DIR" "$EXPORTS_DIR"/*.csv
+	fi
 }
 
 # --- containers, in order ------------------------------------------------------------------------

@@ -13,6 +13,7 @@ PORT=${PORT:-8000}                      # Nginx, the only published port
 
 # --- where it keeps things -----------------------------------------------------------------------
 DB_DIR=${DB_DIR:-$WARREN_DIR/db}                # mounted at /db: the ledger; a name without a slash is a volume
+EXPORTS_DIR=${EXPORTS_DIR:-}                    # mounted at /exports: CSV files; empty: beside the ledger
 SECRETS_DIR=${SECRETS_DIR:-$WARREN_DIR/secrets} # generated passwords, files of mode 0600
 DATABASE_URL=${DATABASE_URL:-sqlite:////db/backend.db}
 
@@ -25,14 +26,18 @@ DEBIAN_SECURITY_MIRROR=${DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-se
 WEB_PROCESSES=${WEB_PROCESSES:-2}                       # Gunicorn processes
 WEB_THREADS=${WEB_THREADS:-32}                          # threads in each of them
 CELERY_QUEUES=${CELERY_QUEUES:-heavy,export,arithmetic} # queues the first worker consumes
-CELERY_CONCURRENCY=${CELERY_CONCURRENCY:-4}             # pool processes in each worker container
-CELERY_PREFETCH=${CELERY_PREFETCH:-4}                   # messages a pool process may hold, per queue
+CELERY_CONCURRENCY=${CELERY_CONCURRENCY:-8}             # pool processes in each worker container
+CELERY_PREFETCH=${CELERY_PREFETCH:-4}                   # messages fetched ahead for each of those
 
 # --- limits of a job -----------------------------------------------------------------------------
 BACKLOG_LIMIT=${BACKLOG_LIMIT:-100000}   # unfinished jobs; beyond it new ones are answered 503
 MAX_DELIVERIES=${MAX_DELIVERIES:-5}      # runs that may die without a report before a job is FAILURE
 WORKER_LEASE=${WORKER_LEASE:-10}         # seconds without a heartbeat after which a worker counts as dead
 RESULT_EXPIRES=${RESULT_EXPIRES:-604800} # seconds an ended job stays in the ledger
+EXPORT_EXPIRES=${EXPORT_EXPIRES:-86400}  # seconds an exported file can be downloaded
+
+# --- mail ----------------------------------------------------------------------------------------
+SMTP_URL=${SMTP_URL:-} # smtp://[user:password@]host[:port] or smtps://...; empty: mails are only recorded
 
 # --- limits of the containers --------------------------------------------------------------------
 NGINX_MEMORY=${NGINX_MEMORY:-64m}
@@ -48,7 +53,7 @@ HEALTH_TIMEOUT=${HEALTH_TIMEOUT:-120} # seconds a container may take to become h
 # --- names that follow from the prefix -----------------------------------------------------------
 BASE=${BASE_IMAGE:-warren_base:trixie} # what the Dockerfiles start FROM; a made one serves all prefixes
 NETWORK=${PREFIX}_network              # the whole system; --internal
-FRONT_NETWORK=${PREFIX}_front_network  # Nginx and Flask only
+FRONT_NETWORK=${PREFIX}_front_network  # Nginx and Flask; workers only if they send mail
 RABBITMQ_VOLUME=${PREFIX}_rabbitmq_data
 NGINX_CONTAINER=${PREFIX}_nginx_container
 FLASK_CONTAINER=${PREFIX}_flask_container
@@ -56,8 +61,11 @@ RABBITMQ_CONTAINER=${PREFIX}_rabbitmq_container
 CELERY_CONTAINER=${PREFIX}_celery_container
 BEAT_CONTAINER=${PREFIX}_beat_container
 
-# Docker wants whole paths. A DB_DIR without a slash is the name of a Docker volume.
+# Docker wants whole paths. A DB_DIR or EXPORTS_DIR without a slash is the name of a Docker volume.
 [[ $DB_DIR != */* ]] || DB_DIR=$(realpath --canonicalize-missing "$DB_DIR")
+[[ -n $EXPORTS_DIR || $DB_DIR != */* ]] || EXPORTS_DIR=$DB_DIR/exports
+EXPORTS_DIR=${EXPORTS_DIR:-${DB_DIR}_exports}
+[[ $EXPORTS_DIR != */* ]] || EXPORTS_DIR=$(realpath --canonicalize-missing "$EXPORTS_DIR")
 SECRETS_DIR=$(realpath --canonicalize-missing "$SECRETS_DIR")
 
 # Containers run as whoever runs build.sh, who then owns the files on bind mounts; but never as root.

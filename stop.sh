@@ -14,7 +14,7 @@ usage() {
 		way are finished or wait; the ledger, the broker's volume, the secrets and the images stay, so that
 		./build.sh goes on where this stopped.
 
-		  --purge  remove the ledger, the broker's volume and the secrets as well: all jobs are gone
+		  --purge  remove the ledger, exported files, the broker's volume and the secrets as well: all jobs are gone
 	HELP
 }
 
@@ -34,7 +34,7 @@ main() {
 	stop_role rabbitmq
 	stop_role migrate
 	remove_networks
-	[[ ${1:-} != --purge ]] || step "data: ledger, volume $RABBITMQ_VOLUME, secrets" purge
+	[[ ${1:-} != --purge ]] || step "data: ledger, exported files, volume $RABBITMQ_VOLUME, secrets" purge
 }
 
 everything() {
@@ -64,12 +64,18 @@ remove_networks() {
 
 purge() {
 	docker volume rm --force "$RABBITMQ_VOLUME"
+	if [[ $EXPORTS_DIR == */* ]]; then
+		rm -f "$EXPORTS_DIR"/*.{csv,part}
+		[[ ! -d $EXPORTS_DIR ]] || rmdir --ignore-fail-on-non-empty "$EXPORTS_DIR"
+	else
+		docker volume rm --force "$EXPORTS_DIR"
+	fi
 	if [[ $DB_DIR == */* ]]; then
 		rm -f "$DB_DIR"/backend.db*
 	else
 		docker volume rm --force "$DB_DIR"
 	fi
-	rm -f "$SECRETS_DIR"/{publisher,worker,monitor}_password "$SECRETS_DIR/rabbitmq_definitions.json"
+	rm -f "$SECRETS_DIR"/{publisher,worker,monitor}_password "$SECRETS_DIR"/{rabbitmq_definitions.json,smtp_url}
 	[[ ! -d $SECRETS_DIR ]] || rmdir --ignore-fail-on-non-empty "$SECRETS_DIR"
 }
 

@@ -59,13 +59,13 @@ describe_rabbitmq() {
 describe_python() {
 	describe "$@"
 	arguments+=(--volume "$DB_DIR:/db" --env "BROKER_HOST=$RABBITMQ_CONTAINER")
-	pass DATABASE_URL BACKLOG_LIMIT MAX_DELIVERIES WORKER_LEASE RESULT_EXPIRES STOP_TIMEOUT
+	pass DATABASE_URL BACKLOG_LIMIT MAX_DELIVERIES WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES STOP_TIMEOUT
 }
 
 describe_flask() {
 	describe_python flask flask "$FLASK_MEMORY" "$NETWORK"
 	second_network=$FRONT_NETWORK
-	arguments+=(--env BROKER_USER=publisher)
+	arguments+=(--volume "$EXPORTS_DIR:/exports:ro" --env BROKER_USER=publisher)
 	pass WEB_PROCESSES WEB_THREADS
 	secret publisher_password broker_password
 	secret monitor_password monitor_password
@@ -73,7 +73,7 @@ describe_flask() {
 
 describe_beat() {
 	describe_python beat celery "$BEAT_MEMORY" "$NETWORK"
-	arguments+=(--env BROKER_USER=publisher)
+	arguments+=(--volume "$EXPORTS_DIR:/exports" --env BROKER_USER=publisher)
 	secret publisher_password broker_password
 	secret monitor_password monitor_password
 	command=(celery --app tasks beat --scheduler jobs.scheduler:LedgerScheduler --loglevel INFO)
@@ -83,12 +83,18 @@ describe_beat() {
 describe_worker() {
 	describe_python worker celery "$CELERY_MEMORY" "$NETWORK"
 	arguments+=(
+		--volume "$EXPORTS_DIR:/exports"
 		--label "warren.queues=$2" --label "warren.concurrency=$3"
 		--env BROKER_USER=worker --env "WORKER_NAME=$1"
 		--env "CELERY_QUEUES=$2" --env "CELERY_CONCURRENCY=$3"
 	)
 	pass CELERY_PREFETCH
 	secret worker_password broker_password
+	# Only a worker that sends mail can reach out. What build.sh was told counts for workers that are added, too.
+	if [[ -s $SECRETS_DIR/smtp_url ]]; then
+		secret smtp_url smtp_url
+		second_network=$FRONT_NETWORK
+	fi
 	command=(
 		celery --app tasks worker --queues "$2" --concurrency "$3" --hostname "worker@$1"
 		--pool prefork --without-gossip --without-mingle --loglevel INFO
@@ -102,6 +108,7 @@ describe_nginx() {
 		--env "FLASK_CONTAINER=$FLASK_CONTAINER"
 		--mount "type=bind,source=$WARREN_DIR/nginx,target=/etc/warren,readonly"
 		--mount "type=bind,source=$WARREN_DIR/document_root,target=/usr/share/warren,readonly"
+		--volume "$EXPORTS_DIR:/exports:ro"
 	)
 }
 

@@ -18,10 +18,14 @@ check_settings() {
 	[[ $PREFIX =~ ^[a-z0-9][a-z0-9_.-]{0,30}$ ]] || die "PREFIX=$PREFIX cannot start a Docker name" \
 		'Use small letters, digits, _ . and -, at most 31 of them.'
 	for name in PORT WEB_PROCESSES WEB_THREADS CELERY_CONCURRENCY CELERY_PREFETCH BACKLOG_LIMIT MAX_DELIVERIES \
-		WORKER_LEASE RESULT_EXPIRES PIDS_LIMIT STOP_TIMEOUT HEALTH_TIMEOUT; do
+		WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES PIDS_LIMIT STOP_TIMEOUT HEALTH_TIMEOUT; do
 		[[ ${!name} =~ ^[1-9][0-9]*$ ]] || die "$name=${!name} is not a whole number above 0" "Correct $name, or unset it."
 	done
 	((PORT <= 65535)) || die "PORT=$PORT is not a port" 'Use a number from 1 to 65535.'
+	# Not repeated in the message: there is a password in it.
+	[[ -z $SMTP_URL || $SMTP_URL =~ ^smtps?://([^/@[:space:]]*@)?[A-Za-z0-9_.-]+(:[0-9]{1,5})?/?$ ]] ||
+		die 'SMTP_URL is not the address of a mail server' \
+			'Write smtp://user:password@host:port or smtps://..., with %40 for an @ in the password and so on.'
 	check_queues "$CELERY_QUEUES"
 }
 
@@ -47,7 +51,7 @@ check_disk() {
 
 check_folders() {
 	local folder existing
-	for folder in "$DB_DIR" "$SECRETS_DIR"; do
+	for folder in "$DB_DIR" "$EXPORTS_DIR" "$SECRETS_DIR"; do
 		[[ $folder == */* ]] || continue # a Docker volume
 		existing=$(existing_part "$folder")
 		[[ -d $existing && -w $existing && -x $existing ]] || die "$(id -un) cannot write to $existing" \

@@ -18,6 +18,18 @@ make_secrets() {
 	# Replaced only if it changes: the running broker has this file mounted.
 	[[ -f $file && $(<"$file") == "$definitions" ]] || { printf '%s\n' "$definitions" >"$file.part" && mv "$file.part" "$file"; }
 	give_to_containers "$SECRETS_DIR" "$SECRETS_DIR"/*_password "$file"
+	keep_smtp_url
+}
+
+# The address of the mail server has a password in it, so workers get it as a file; none without a server.
+keep_smtp_url() {
+	local file=$SECRETS_DIR/smtp_url
+	if [[ -z $SMTP_URL ]]; then
+		rm -f "$file"
+	elif [[ ! -f $file || $(<"$file") != "$SMTP_URL" ]]; then
+		printf '%s\n' "$SMTP_URL" >"$file.part" && mv "$file.part" "$file"
+		give_to_containers "$file"
+	fi
 }
 
 # RabbitMQ's form of a password: base64(salt + sha256(salt + password)). The salt follows from the password,
