@@ -1,5 +1,7 @@
 """The Celery application: one configuration for the web's publisher, the workers and beat."""
 
+from typing import Any
+
 from celery import Celery
 from kombu import Exchange, Queue
 
@@ -11,10 +13,42 @@ EXCHANGE = "jobs"
 
 app = Celery("warren", task_cls="jobs.task:JobTask", include=["jobs.steward"])
 
+
+class BoundedQueue(Queue):
+    """A queue of which a worker holds a bounded number of messages at a time, running and fetched ahead together.
+
+    Quorum queues know no limit for a whole channel, only one for each consumer, that is, for each queue of a worker. We
+    make a bulkhead of that (Nygard, "Release It!"): however many long jobs wait, they cannot take every process.
+    """
+
+    attrs = (*Queue.attrs, ("prefetch", int))
+    prefetch = 1
+
+    def consume(self, *arguments: Any, **options: Any) -> Any:
+        """Begin to take messages, no more than ``prefetch`` at a time."""
+        self.channel.basic_qos(0, self.prefetch, False)
+        return super().consume(*arguments, **options)
+
+
+def prefetch(queue: str) -> int:
+    """Return how many messages of a queue this worker may hold."""
+    chosen = settings()
+    if QUEUES[queue] == 1 or chosen.celery_queues == queue:
+        return chosen.celery_concurrency * chosen.celery_prefetch
+    return max(1, int(chosen.celery_concurrency * QUEUES[queue]))
+
+
 # Declared by the broker's definitions; here only so that Celery knows them. Workers may not declare anything.
 _exchange = Exchange(EXCHANGE, type="direct", no_declare=True)
 _queues = [
-    Queue(name, _exchange, routing_key=name, queue_arguments={"x-queue-type": "quorum"}, no_declare=True)
+    BoundedQueue(
+        name,
+        _exchange,
+        routing_key=name,
+        queue_arguments={"x-queue-type": "quorum"},
+        no_declare=True,
+        prefetch=prefetch(name),
+    )
     for name in QUEUES
 ]
 
@@ -32,7 +66,6 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     worker_consumer="jobs.consumer:Consumer",
-    worker_prefetch_multiplier=settings().celery_prefetch,
     # A lost connection must not kill what runs: the ledger drops the second delivery.
     worker_cancel_long_running_tasks_on_connection_loss=False,
     # --- no request or worker waits for a silent broker for longer than this

@@ -41,7 +41,7 @@ class QueueDepth:
         return self.ready + self.unacknowledged
 
 
-def queue_depths(names: tuple[str, ...] = QUEUES) -> list[QueueDepth]:
+def queue_depths(names: tuple[str, ...] = tuple(QUEUES)) -> list[QueueDepth]:
     """Return the depth of each queue. Raises :class:`BrokerUnavailable`."""
     try:
         consumers = _consumers(names)

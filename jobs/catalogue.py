@@ -14,8 +14,9 @@ HEAVY = "heavy"
 EXPORT = "export"
 ARITHMETIC = "arithmetic"
 
-#: The queues that exist on the broker; ``rabbitmq/definitions.json`` declares the same three.
-QUEUES = (HEAVY, EXPORT, ARITHMETIC)
+#: The queues, which ``rabbitmq/definitions.json.template`` declares, and the share of a worker's processes that each
+#: may take when the worker serves others too: long jobs leave a quarter of them to the short ones.
+QUEUES = {HEAVY: 0.5, EXPORT: 0.25, ARITHMETIC: 1.0}
 
 
 class Params(BaseModel):
