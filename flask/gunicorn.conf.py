@@ -1,6 +1,7 @@
 """Gunicorn's settings: a few processes, each with many threads that mostly wait for the disk."""
 
 import os
+from typing import Any
 
 bind = "0.0.0.0:8000"
 worker_class = "gthread"
@@ -15,3 +16,10 @@ graceful_timeout = 20
 control_socket_disable = True  # one would be opened by default
 errorlog = "-"
 accesslog = None  # Nginx keeps it
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """Let open streams end when their process is to stop."""
+    from webapp import events
+
+    events.alive = lambda: worker.alive

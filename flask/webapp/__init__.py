@@ -2,7 +2,19 @@
 
 from apiflask import APIFlask
 
-from webapp import compatibility, documentation, health, home, jobs, problems, queues, requests, submission, todos
+from webapp import (
+    compatibility,
+    documentation,
+    events,
+    health,
+    home,
+    jobs,
+    problems,
+    queues,
+    requests,
+    submission,
+    todos,
+)
 
 
 def create_app() -> APIFlask:
@@ -13,6 +25,6 @@ def create_app() -> APIFlask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     problems.register(app)
     documentation.configure(app)
-    for module in (home, submission, jobs, todos, queues, health, compatibility):
+    for module in (home, submission, jobs, events, todos, queues, health, compatibility):
         app.register_blueprint(module.blueprint, url_prefix="/flask")
     return app

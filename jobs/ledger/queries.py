@@ -145,3 +145,25 @@ def ended_after(connection: Connection, moment: float) -> dict[str, int]:
     """Count the jobs that ended after that time, per queue."""
     statement = select(job.c.queue, func.count().label("jobs")).where(job.c.ended_at > moment).group_by(job.c.queue)
     return {row.queue: row.jobs for row in connection.execute(statement)}
+
+
+def touched_since(connection: Connection, moment: float, limit: int) -> Sequence[Row[Any]]:
+    """Return the jobs that were accepted or ended after that time, and all that have begun and not ended.
+
+    At most ``limit`` of them, in order of acceptance. A job that only waits does not change.
+    """
+    last_before = select(job.c.seq).where(job.c.created_at <= moment).order_by(job.c.seq.desc()).limit(1)
+    first = connection.execute(last_before).scalar() or 0
+    begun = and_(job.c.state.in_((*states.RUNNING, states.RETRY)), job.c.ended_at.is_(None))
+    rows: dict[int, Row[Any]] = {}
+    # One question for each index; an OR of them would read the whole table.
+    for condition in (job.c.seq > first, begun, job.c.ended_at > moment):
+        rows |= {row.seq: row for row in connection.execute(select(job).where(condition).limit(limit))}
+    return [rows[seq] for seq in sorted(rows)][:limit]
+
+
+def data_version(connection: Connection) -> int | None:
+    """Return a number that changes when another connection has written; ``None`` where the database has none."""
+    if connection.dialect.name != "sqlite":
+        return None
+    return connection.exec_driver_sql("PRAGMA data_version").scalar()
