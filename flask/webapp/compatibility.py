@@ -88,6 +88,6 @@ def retry(task_id: str) -> Response:
     summary="Broker, ledger and workers: each ok, or why not",
     responses=health.UNWELL,
 )
-def background() -> tuple[Response, int]:
+def background() -> Response:
     """Say of broker, ledger and workers whether each is well."""
     return health.background()

@@ -39,7 +39,7 @@ def web() -> Response:
     summary="Broker, ledger and workers: each ok, or why not",
     responses=UNWELL,
 )
-def background() -> tuple[Response, int]:
+def background() -> Response:
     """Say of broker, ledger and workers whether each is well, or why not; 503 if any of them is not."""
     rabbitmq = ledger_state = "ok"
     workers = 0
@@ -54,4 +54,6 @@ def background() -> tuple[Response, int]:
     except SQLAlchemyError as error:
         ledger_state = f"cannot be read: {getattr(error, 'orig', error)}"
     well = rabbitmq == "ok" and ledger_state == "ok" and workers > 0
-    return jsonify(rabbitmq=rabbitmq, ledger=ledger_state, workers=workers), 200 if well else 503
+    answer = jsonify(rabbitmq=rabbitmq, ledger=ledger_state, workers=workers)
+    answer.status_code = 200 if well else 503
+    return answer

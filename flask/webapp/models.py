@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, create_model
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, StrictBool, create_model
 
 from jobs import states
-from jobs.catalogue import JOB_TYPES
+from jobs.catalogue import JOB_TYPES, JobType
 
 #: Rows of a page, unless the client asks for fewer or more.
 PAGE = 50
@@ -27,13 +27,20 @@ class Strict(BaseModel):
 
 # --- submitting -------------------------------------------------------------------------------------------------------
 
+
+def _parameters(job_type: JobType) -> Any:
+    if any(field.is_required() for field in job_type.params.model_fields.values()):
+        return Field(description="Its parameters.")
+    return Field(default={}, validate_default=True, description="Its parameters.")
+
+
 _SUBMISSIONS = [
     create_model(
         f"Submit_{job_type.name}",
         __base__=Strict,
         __doc__=job_type.summary,
         task_type=(cast(Any, Literal[job_type.name]), Field(description="The kind of job.")),
-        input_params=(job_type.params, Field(default={}, validate_default=True, description="Its parameters.")),
+        input_params=(job_type.params, _parameters(job_type)),
         run_at=(AwareDatetime | None, Field(None, description="Not to be started before this time.")),
     )
     for job_type in JOB_TYPES.values()
@@ -49,6 +56,8 @@ class Submission(RootModel[_AnySubmission]):
 
 class IdempotencyHeader(BaseModel):
     """Header of a submission."""
+
+    model_config = ConfigDict(validate_by_name=True)  # APIFlask turns the names of headers into those of fields
 
     idempotency_key: str | None = Field(
         None,
@@ -150,14 +159,16 @@ class NewTodo(Strict):
     """A to-do to add."""
 
     text: TodoText
-    done: bool = False
+    done: StrictBool = False
 
 
 class TodoChange(Strict):
     """What to change of a to-do; what is left out stays."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     text: TodoText | None = None
-    done: bool | None = None
+    done: StrictBool | None = None
 
 
 class TodoView(BaseModel):
