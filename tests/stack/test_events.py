@@ -1,0 +1,99 @@
+"""Server-Sent Events: changes of jobs as they happen, after an interruption too."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+
+from tests.stack.support import Stack, wait_until
+
+
+def events(answer: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Wait until the stream has begun, then yield id and data of each of its events."""
+    lines = answer.iter_lines()
+    assert next(lines) == "retry: 2000"
+    return _events(lines)
+
+
+def _events(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    event_id = ""
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if name == "id":
+            event_id = value
+        elif name == "data":
+            yield event_id, json.loads(value)
+
+
+def test_one_job_is_followed_to_its_end(stack: Stack) -> None:
+    task_id = stack.submit("divide", a=9, b=2)
+    with stack.http.stream("GET", f"/flask/tasks/{task_id}/events") as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        told = [job for _, job in events(answer)]  # the stream ends by itself
+    assert {job["task_id"] for job in told} == {task_id}
+    assert told[-1]["state"] == "SUCCESS"
+    assert told[-1]["result"] == 4.5
+    percents = [job["progress"] for job in told]
+    assert percents == sorted(percents)
+
+
+def test_the_stream_of_an_ended_job_tells_so_and_ends(stack: Stack) -> None:
+    task_id = stack.submit_heavy()
+    stack.wait_state(task_id, "SUCCESS")
+    with stack.http.stream("GET", f"/flask/tasks/{task_id}/events") as answer:
+        assert [job["state"] for _, job in events(answer)] == ["SUCCESS"]
+
+
+def test_the_stream_of_an_unknown_job_is_a_problem(stack: Stack) -> None:
+    assert stack.http.get("/flask/tasks/unknown/events").status_code == 404
+
+
+def test_all_jobs_are_followed_and_a_viewer_who_was_away_misses_nothing(stack: Stack) -> None:
+    with stack.http.stream("GET", "/flask/events") as answer:
+        stream = events(answer)
+        sent = stack.submit_heavy(0.5)
+        last_id = next(event_id for event_id, job in stream if job["task_id"] == sent and job["ready"])
+
+    missed = stack.submit_heavy()
+    stack.wait_state(missed, "SUCCESS")
+    with stack.http.stream("GET", "/flask/events", headers={"Last-Event-ID": last_id}) as answer:
+        for _, job in events(answer):
+            if job["task_id"] == missed:
+                assert job["state"] == "SUCCESS"
+                break
+
+
+def test_streams_are_capped_and_other_requests_go_on(stack: Stack) -> None:
+    threads = 2 * 32  # of both processes
+    with ExitStack() as open_streams:
+        codes = []
+        limits = httpx.Limits(max_connections=None)
+        client = open_streams.enter_context(httpx.Client(base_url=stack.url, timeout=10, limits=limits))
+        for _ in range(threads):
+            answer = open_streams.enter_context(client.stream("GET", "/flask/events"))
+            codes.append(answer.status_code)
+            if answer.status_code == 503:
+                assert int(answer.headers["Retry-After"]) > 0
+        assert set(codes) == {200, 503}
+        stack.wait_state(stack.submit_heavy(), "SUCCESS")
+    # The closed ones are given back when their next sign of life fails.
+    wait_until(lambda: _opens(stack), 40, "a stream can be opened again")
+
+
+def _opens(stack: Stack) -> bool:
+    with stack.http.stream("GET", "/flask/events") as answer:
+        return answer.status_code == 200
+
+
+def test_open_streams_do_not_delay_the_end_of_the_web_container(stack: Stack) -> None:
+    with stack.http.stream("GET", "/flask/events") as answer:
+        events(answer)
+        started = time.monotonic()
+        stack.docker("restart", stack.flask)
+        took = time.monotonic() - started
+    # Without an end of their own they would hold it for the graceful timeout of 20 s.
+    assert took < 15
+    stack.wait_healthy(stack.flask)

@@ -1,0 +1,37 @@
+"""A long queue of one kind of job does not delay another kind."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.stack.support import Stack
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("path", "parameters"), [("/flask/heavy", {"seconds": 30}), ("/flask/email_sending", {"num_emails": 60})]
+)
+def test_an_addition_ends_within_a_second_while_1000_long_jobs_wait(
+    stack: Stack, path: str, parameters: dict[str, Any]
+) -> None:
+    def submit(_: int) -> str:
+        return str(stack.http.post(path, json=parameters).json()["task_id"])
+
+    with ThreadPoolExecutor(8) as pool:
+        waiting = list(pool.map(submit, range(1000)))
+        try:
+            # As many of them run as may, and all the others wait.
+            stack.wait_state(waiting[0], "PROGRESS" if "email" in path else "STARTED")
+            for _ in range(5):
+                added = stack.submit("add", a=1, b=2)
+                deadline = time.monotonic() + 1
+                while stack.status(added)["status"] != "SUCCESS":
+                    assert time.monotonic() < deadline
+                    time.sleep(0.02)
+        finally:
+            list(pool.map(lambda task_id: stack.http.delete(f"/flask/tasks/{task_id}"), waiting))
+    # All processes are free again, and what is left in the queues is dropped.
+    stack.wait_state(stack.submit("heavy", seconds=0), "SUCCESS", timeout=60)
+    stack.wait_state(stack.submit("export"), "SUCCESS", timeout=60)
