@@ -21,6 +21,10 @@ and what would be right. `503` comes with `Retry-After`: the backlog is full, or
 """
 
 
+#: The groups of operations, in the order of the page.
+_ORDER = ["Submit", "Jobs", "To-dos", "Service", "Compatibility"]
+
+
 def configure(app: APIFlask) -> None:
     """Set up the generation of the document."""
     app.config.update(
@@ -30,9 +34,7 @@ def configure(app: APIFlask) -> None:
         AUTO_VALIDATION_ERROR_RESPONSE=False,
         AUTO_SERVERS=False,
         AUTO_OPERATION_ID=True,
-        SERVERS=[{"url": "/", "description": "This server."}],
     )
-    app.tags = [{"name": name} for name in ("Submit", "Jobs", "To-dos", "Service", "Compatibility")]
     app.register_blueprint(blueprint, url_prefix="/flask")
     app.spec_processor(_finish)
 
@@ -57,12 +59,14 @@ def _finish(document: Any) -> Any:
     """Say what APIFlask does not: the problem document, lists in a query, what cannot be null, an optional body."""
     schema = ProblemView.model_json_schema(ref_template="#/components/schemas/{model}")
     document["components"]["schemas"] |= {**schema.pop("$defs"), "Problem": schema}
+    names = {tag["name"] for tag in document["tags"]}  # APIFlask repeats a tag for each blueprint that has it
+    document["tags"] = [{"name": name} for name in sorted(names, key=_ORDER.index)]
     for path in document["paths"].values():
         for operation in path.values():
             for parameter in operation["parameters"]:
                 _finish_parameter(parameter)
             if "requestBody" in operation:
-                operation["requestBody"]["required"] = _has_required_fields(document, operation["requestBody"])
+                _finish_body(document, operation["requestBody"])
     return document
 
 
@@ -77,11 +81,33 @@ def _finish_parameter(parameter: dict[str, Any]) -> None:
         parameter |= {"style": "form", "explode": False}
 
 
-def _has_required_fields(document: dict[str, Any], body: dict[str, Any]) -> bool:
-    schema = body["content"]["application/json"]["schema"]
-    if "$ref" in schema:
-        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    return "required" in schema or "oneOf" in schema
+def _finish_body(document: dict[str, Any], body: dict[str, Any]) -> None:
+    media = body["content"]["application/json"]
+    schema = _resolved(document, media["schema"])
+    body["required"] = "required" in schema or "oneOf" in schema
+    if "oneOf" in schema:
+        choices = [_example(document, choice) for choice in schema["oneOf"]]
+        media["examples"] = {choice["task_type"]: {"value": choice} for choice in choices}
+    else:
+        media["example"] = _example(document, schema)
+
+
+def _example(document: dict[str, Any], schema: dict[str, Any]) -> Any:
+    """Return an example of a schema, made of those of its fields; ``...`` where there is none."""
+    schema = _resolved(document, schema)
+    if "const" in schema:
+        return schema["const"]
+    if "properties" not in schema:
+        return next((value for part in (schema, *schema.get("anyOf", [])) for value in part.get("examples", [])), ...)
+    fields = {name: _example(document, field) for name, field in schema["properties"].items()}
+    return {name: value for name, value in fields.items() if value is not ...}
+
+
+def _resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in schema:
+        return schema
+    found: dict[str, Any] = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return found
 
 
 @blueprint.get("/openapi.json")
