@@ -25,6 +25,6 @@ def create_app() -> APIFlask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     problems.register(app)
     documentation.configure(app)
-    for module in (home, submission, jobs, events, todos, queues, health, compatibility):
+    for module in (home, submission, jobs, download, events, todos, queues, health, compatibility):
         app.register_blueprint(module.blueprint, url_prefix="/flask")
     return app
