@@ -50,6 +50,7 @@ _REASONS = {
     409: "Its state does not allow that.",
     410: "It was there, and is gone.",
     413: "The body is larger than 1 MB.",
+    416: "The file has no such part.",
     422: "A field is wrong; `errors` says which, and what would be right.",
     503: "Not at the moment; `Retry-After` says when to try again, in seconds.",
 }

@@ -1,20 +1,32 @@
 """The file of an export: found here, sent by Nginx, which knows ranges and needs no thread of ours for it."""
 
-from apiflask import APIBlueprint
+from apiflask import APIBlueprint, FileSchema
 from flask import Response
 
 from jobs import exports, states
 from jobs.ledger import queries
 from jobs.ledger.database import ledger
+from webapp.documentation import problems
 from webapp.problems import Problem
 
-blueprint = APIBlueprint("download", __name__)
+blueprint = APIBlueprint("download", __name__, tag="Jobs")
 
 #: The location in nginx.conf that only answers of this application lead to.
 LOCATION = "/.exports"
 
+_CSV = {"text/csv": {"schema": {"type": "string"}}}
+
 
 @blueprint.get("/download/<task_id>")
+@blueprint.output(FileSchema(type="string"), content_type="text/csv", description="The file.")
+@blueprint.doc(
+    summary="The CSV file of an export",
+    responses={
+        206: {"description": "The part of the file that `Range` asked for.", "content": _CSV},
+        304: {"description": "The client has this file already.", "content": {}},
+        **problems(404, 409, 410, 416, 503),
+    },
+)
 def download(task_id: str) -> Response:
     """Return the CSV file of an export that has succeeded."""
     with ledger().reading() as connection:
