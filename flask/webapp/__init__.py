@@ -5,6 +5,7 @@ from apiflask import APIFlask
 from webapp import (
     compatibility,
     documentation,
+    download,
     events,
     health,
     home,
