@@ -5,8 +5,9 @@ from typing import Any
 
 from apiflask import APIFlask, HTTPError
 from flask import Response, json
-from jobs.catalogue import JOB_TYPES
 from sqlalchemy.exc import SQLAlchemyError
+
+from jobs.catalogue import JOB_TYPES
 
 
 class Problem(Exception):

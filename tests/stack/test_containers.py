@@ -1,0 +1,91 @@
+"""How the containers are run: with as few rights as they can work with."""
+
+import stat
+from typing import Any
+
+import pytest
+
+from tests.stack.support import Stack
+
+ROLES = ("nginx", "flask", "rabbitmq", "celery", "beat")
+
+
+@pytest.fixture(params=ROLES)
+def details(stack: Stack, request: pytest.FixtureRequest) -> Any:
+    return stack.inspect(getattr(stack, request.param))
+
+
+def test_nothing_may_be_changed_gained_or_used_up(details: Any) -> None:
+    host = details["HostConfig"]
+    assert host["ReadonlyRootfs"]
+    assert host["CapDrop"] == ["ALL"]
+    assert not host["CapAdd"]
+    assert "no-new-privileges" in host["SecurityOpt"]
+    assert not host["Privileged"]
+    assert host["Memory"] > 0
+    assert host["MemorySwap"] == host["Memory"]
+    assert host["PidsLimit"] > 0
+    assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    assert host["LogConfig"]["Config"]["max-size"]
+    assert details["Config"]["Healthcheck"]["Test"]
+    assert details["Config"]["StopTimeout"] > 0
+
+
+def test_nobody_is_root(stack: Stack, details: Any) -> None:
+    assert stack.docker("exec", details["Id"], "id", "-u") != "0"
+
+
+def test_only_nginx_is_published_and_on_loopback(stack: Stack) -> None:
+    published = {role: stack.inspect(getattr(stack, role))["HostConfig"]["PortBindings"] for role in ROLES}
+    assert published.pop("nginx") == {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(stack.port)}]}
+    assert not any(published.values())
+
+
+def test_each_container_is_in_its_networks_and_the_broker_is_out_of_reach(stack: Stack) -> None:
+    front = f"{stack.prefix}_front_network"
+    networks = {role: set(stack.inspect(getattr(stack, role))["NetworkSettings"]["Networks"]) for role in ROLES}
+    assert networks == {
+        "nginx": {front},
+        "flask": {front, stack.network},
+        "rabbitmq": {stack.network},
+        "celery": {stack.network},
+        "beat": {stack.network},
+    }
+    reach = f"exec 3<>/dev/tcp/{stack.inspect(stack.rabbitmq)['NetworkSettings']['Networks'][stack.network]['IPAddress']}/5672"
+    assert stack.docker("exec", stack.flask, "timeout", "3", "bash", "-c", f"{reach} && echo reached") == "reached"
+    refused = stack.docker("exec", stack.nginx, "timeout", "3", "bash", "-c", f"{reach} && echo reached", check=False)
+    assert "reached" not in refused.splitlines()
+
+
+def test_secrets_are_files_for_their_owner_only_and_stand_nowhere_else(stack: Stack) -> None:
+    folder = stack.db.parent / "secrets"
+    secrets = {path.name: path.read_text().strip() for path in folder.iterdir() if path.name.endswith("_password")}
+    assert set(secrets) == {"publisher_password", "worker_password", "monitor_password"}
+    for path in folder.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    for role in ROLES:
+        shown = stack.docker("inspect", getattr(stack, role)) + stack.docker("exec", getattr(stack, role), "env")
+        assert not any(password in shown for password in secrets.values())
+
+
+def test_the_web_has_no_task_code_and_users_may_do_only_what_they_need(stack: Stack) -> None:
+    assert "tasks" not in stack.docker("exec", stack.flask, "ls", "/app").split()
+    permissions = stack.docker(
+        "exec", stack.rabbitmq, "rabbitmqctl", "--quiet", "list_permissions", "--vhost", "warren"
+    )
+    rows = {row[0]: row[1:] for line in permissions.splitlines()[1:] if (row := line.split("\t"))}
+    assert rows["publisher"] == ["^$", "^jobs$", "^$"]
+    assert rows["monitor"][:2] == ["^$", "^$"]
+    assert "heavy" not in rows["worker"][0]
+    assert "guest" not in rows
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_container_stops_by_itself_when_asked_to(stack: Stack, role: str) -> None:
+    container = getattr(stack, role)
+    stack.docker("stop", container)
+    state = stack.inspect(container)["State"]
+    stack.docker("start", container)
+    stack.wait_healthy()
+    # 137 would be SIGKILL: it did not react in time.
+    assert state["ExitCode"] in (0, 143), state
