@@ -58,7 +58,7 @@ class TextParams(Params):
 class ExportFilters(Params):
     """Which to-dos to export; all of them when nothing is given."""
 
-    done: bool | None = Field(None, description="Only those that are done, or only those that are not.")
+    done: bool | None = Field(None, description="Only those that are done, or only those not.", examples=[False])
     text: str | None = Field(None, max_length=500, description="Only those whose text contains this.")
     created_from: AwareDatetime | None = Field(None, description="Only those made at this time or later.")
     created_to: AwareDatetime | None = Field(None, description="Only those made before this time.")

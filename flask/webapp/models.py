@@ -1,8 +1,20 @@
 """Bodies, queries and answers of the API, as the OpenAPI document describes them."""
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, RootModel, StrictBool, create_model
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    StrictBool,
+    create_model,
+)
+from pydantic_core import PydanticCustomError
 
 from jobs import states
 from jobs.catalogue import JOB_TYPES, JobType
@@ -10,6 +22,9 @@ from jobs.catalogue import JOB_TYPES, JobType
 #: Rows of a page, unless the client asks for fewer or more.
 PAGE = 50
 LARGEST_PAGE = 500
+#: What ``run_at`` may be. A time that is over means now; one that is very far away is a mistake.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+FURTHEST = timedelta(days=3653)
 
 State = Literal["PENDING", "STARTED", "PROGRESS", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]
 if TYPE_CHECKING:
@@ -28,6 +43,15 @@ class Strict(BaseModel):
 # --- submitting -------------------------------------------------------------------------------------------------------
 
 
+def _within_reach(moment: datetime) -> datetime:
+    if not EARLIEST <= moment <= datetime.now(UTC) + FURTHEST:
+        raise PydanticCustomError("out_of_reach", "Input should be a time from 1970 to ten years from now")
+    return moment
+
+
+_RunAt = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+
+
 def _parameters(job_type: JobType) -> Any:
     if any(field.is_required() for field in job_type.params.model_fields.values()):
         return Field(description="Its parameters.")
@@ -41,7 +65,7 @@ _SUBMISSIONS = [
         __doc__=job_type.summary,
         task_type=(cast(Any, Literal[job_type.name]), Field(description="The kind of job.")),
         input_params=(job_type.params, _parameters(job_type)),
-        run_at=(AwareDatetime | None, Field(None, description="Not to be started before this time.")),
+        run_at=(_RunAt | None, Field(None, description="Not to be started before this time, with its offset.")),
     )
     for job_type in JOB_TYPES.values()
 ]

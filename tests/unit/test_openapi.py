@@ -1,0 +1,155 @@
+"""The OpenAPI document: valid, complete, and with examples that the API itself accepts."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from webapp import create_app
+from webapp.models import Submission
+
+from jobs.catalogue import JOB_TYPES
+from jobs.settings import settings
+
+#: Routes for people and tools, which the document leaves out on purpose.
+NOT_DESCRIBED = {
+    "GET /flask/",
+    "GET /flask/docs",
+    "GET /flask/openapi.json",
+    "GET /flask/static/{filename}",
+}
+
+#: The routes that clients rely on.
+PROMISED = {
+    *(f"POST /flask/{name}" for name in JOB_TYPES),
+    "GET /flask/heavy",
+    "POST /flask/tasks",
+    "GET /flask/tasks",
+    "GET /flask/tasks/{task_id}",
+    "DELETE /flask/tasks/{task_id}",
+    "POST /flask/tasks/{task_id}/retry",
+    "GET /flask/tasks/{task_id}/events",
+    "GET /flask/events",
+    "GET /flask/status",
+    "GET /flask/result/{task_id}",
+    "GET /flask/download/{task_id}",
+    "GET /flask/todos",
+    "POST /flask/todos",
+    "GET /flask/todos/{todo_id}",
+    "PATCH /flask/todos/{todo_id}",
+    "DELETE /flask/todos/{todo_id}",
+    "GET /flask/queues",
+    "GET /flask/healthz",
+    "GET /flask/healthz/background",
+    "POST /flask/api/tasks/submit",
+    "GET /flask/api/tasks/",
+    "GET /flask/api/tasks/{task_id}",
+    "DELETE /flask/api/tasks/{task_id}",
+    "POST /flask/api/tasks/{task_id}/retry",
+    "GET /flask/api/health",
+}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
+    """The application, with a ledger that nothing here asks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'backend.db'}")
+        settings.cache_clear()
+        yield create_app()
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def document(app: APIFlask) -> Any:
+    """The document as a client gets it."""
+    return json.loads(app.test_client().get("/flask/openapi.json").data)
+
+
+def operations(document: Any) -> dict[str, Any]:
+    return {
+        f"{method.upper()} {path}": operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+def test_the_document_is_valid(document: Any) -> None:
+    assert document["openapi"].startswith("3.1.")
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+def test_every_promised_route_is_described(document: Any) -> None:
+    assert PROMISED - operations(document).keys() == set()
+
+
+def test_every_route_is_promised_or_left_out_on_purpose(app: APIFlask, document: Any) -> None:
+    parameter = re.compile(r"<(?:\w+:)?(\w+)>")
+    routes = {
+        f"{method} " + parameter.sub(r"{\1}", rule.rule)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith("/flask")
+    }
+    assert routes - NOT_DESCRIBED == PROMISED
+    assert operations(document).keys() == PROMISED
+
+
+def test_every_operation_says_what_it_is_for_and_how_it_fails(document: Any) -> None:
+    for name, operation in operations(document).items():
+        assert operation["summary"].strip(), name
+        assert operation["tags"], name
+        for code, response in operation["responses"].items():
+            if int(code) >= 400 and "/health" not in name:
+                assert list(response["content"]) == ["application/problem+json"], f"{name}: {code}"
+
+
+def test_names_of_operations_are_unique(document: Any) -> None:
+    names = [operation["operationId"] for operation in operations(document).values()]
+    assert len(names) == len(set(names))
+
+
+def test_every_body_has_examples_that_fit_its_schema(document: Any) -> None:
+    for name, operation in operations(document).items():
+        if "requestBody" not in operation:
+            continue
+        media = operation["requestBody"]["content"]["application/json"]
+        examples = [media["example"]] if "example" in media else [each["value"] for each in media["examples"].values()]
+        assert all(examples), name
+        validator = OAS31Validator({**media["schema"], "components": document["components"]})
+        for example in examples:
+            assert [error.message for error in validator.iter_errors(example)] == [], name
+
+
+def test_a_body_that_may_be_left_out_is_not_required(document: Any) -> None:
+    required = {
+        name: operation["requestBody"]["required"]
+        for name, operation in operations(document).items()
+        if "requestBody" in operation
+    }
+    assert not required["POST /flask/heavy"]
+    assert not required["POST /flask/export"]
+    assert required["POST /flask/add"]
+    assert required["POST /flask/tasks"]
+
+
+def test_there_is_an_example_for_each_kind_of_job_and_it_is_accepted(document: Any) -> None:
+    examples = document["paths"]["/flask/tasks"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    assert examples.keys() == JOB_TYPES.keys()
+    for name, example in examples.items():
+        chosen: Any = Submission.model_validate(example["value"]).root
+        assert chosen.task_type == name
+
+
+def test_the_page_needs_nothing_from_elsewhere(app: APIFlask) -> None:
+    page = app.test_client().get("/flask/docs").text
+    sources = set(re.findall(r'(?:src|href)="([^"]+)"', page)) - {"data:,"}  # an icon of nothing
+    assert sources
+    for source in sources:
+        assert source.startswith("/flask/"), source
+        with app.test_client().get(source) as answer:
+            assert answer.status_code == 200
