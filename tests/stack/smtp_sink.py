@@ -1,8 +1,9 @@
 """A mail server for tests that keeps only the Message-ID of each mail it was given; the standard library is enough.
 
-As a program, `python smtp_sink.py refuse=user2@ slow=3`, it listens on port 2525 and prints the Message-IDs.
+As a program, `python smtp_sink.py password=secret slow=3`, it listens on port 2525 and prints the Message-IDs.
 """
 
+import base64
 import re
 import socketserver
 import sys
@@ -28,6 +29,7 @@ class Sink(socketserver.ThreadingTCPServer):
         break_off: str = "nobody",
         slow: float = 0,
         greeting: str = "220 sink",
+        password: str = "",
     ) -> None:
         """Listen; see `Session` for what the other arguments do."""
         super().__init__(address, Session)
@@ -38,6 +40,8 @@ class Sink(socketserver.ThreadingTCPServer):
         #: Seconds between taking a mail and saying so.
         self.slow = float(slow)
         self.greeting = greeting
+        #: What clients have to know, whatever their name; empty: they are not asked.
+        self.password = password
         self.taken: list[str] = []
 
     @property
@@ -74,7 +78,12 @@ class Session(socketserver.StreamRequestHandler):
         recipient = ""
         while line := self.rfile.readline():
             verb = line[:4].upper()
-            if verb == b"RCPT":
+            if verb == b"EHLO":
+                self._say("250-sink\r\n250 AUTH PLAIN" if self.server.password else "250 sink")
+            elif verb == b"AUTH":
+                given = base64.b64decode(line.split()[-1]).decode().rpartition("\0")[2]
+                self._say("235 welcome" if given == self.server.password else "535 no")
+            elif verb == b"RCPT":
                 recipient = line.decode().partition("<")[2]
                 self._say("550 no such user" if recipient.startswith(self.server.refuse) else "250 ok")
             elif verb == b"DATA":

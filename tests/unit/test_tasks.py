@@ -3,6 +3,7 @@ import io
 import os
 import smtplib
 import time
+import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -161,6 +162,23 @@ def test_filters_of_an_export(todos: Ledger, filters: dict[str, Any], ids: list[
     assert [row.id for _, rows in todo_export.pages(todos, chosen) for row in rows] == ids
 
 
+def test_an_export_needs_no_more_memory_for_more_todos(ledger: Ledger) -> None:
+    def peak() -> int:
+        tracemalloc.start()
+        try:
+            exported = sum(len(rows) for _, rows in todo_export.pages(ledger, ExportFilters()))
+            assert exported == len(rows_of_20_pages)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    rows_of_20_pages = [{"text": "x" * 500, "done": False, "created_at": 0.0}] * (20 * todo_export.PAGE)
+    with ledger.writing(durable=False) as connection:
+        connection.execute(insert(todo), rows_of_20_pages)
+    # Two pages at most: the one that is being read, and the one before it.
+    assert peak() < 2 * todo_export.PAGE * 2000
+
+
 def test_todos_that_are_added_during_an_export_do_not_prolong_it(todos: Ledger) -> None:
     ids = []
     for _, rows in todo_export.pages(todos, ExportFilters()):
@@ -266,6 +284,14 @@ def test_a_server_that_is_not_there_is_unreachable() -> None:
 def test_a_server_that_sends_us_away_is_unreachable() -> None:
     with Sink(greeting="421 too busy") as sink, pytest.raises(email_sending.Unreachable, match="it answered 421"):
         email_sending.connected(urlsplit(sink.url))
+
+
+def test_a_password_is_given_and_a_wrong_one_ends_the_job() -> None:
+    with Sink(password="s/cr@t") as sink:
+        email_sending.connected(urlsplit(sink.url.replace("//", "//user:s%2Fcr%40t@"))).close()
+        with pytest.raises(JobFailed, match="does not accept this user and password") as caught:
+            email_sending.connected(urlsplit(sink.url.replace("//", "//user:wrong@")))
+    assert "wrong" not in str(caught.value)
 
 
 def test_a_server_without_passwords_is_unreachable_for_one_who_has_one() -> None:
