@@ -51,7 +51,8 @@ def test_each_container_is_in_its_networks_and_the_broker_is_out_of_reach(stack:
         "celery": {stack.network},
         "beat": {stack.network},
     }
-    reach = f"exec 3<>/dev/tcp/{stack.inspect(stack.rabbitmq)['NetworkSettings']['Networks'][stack.network]['IPAddress']}/5672"
+    address = stack.inspect(stack.rabbitmq)["NetworkSettings"]["Networks"][stack.network]["IPAddress"]
+    reach = f"exec 3<>/dev/tcp/{address}/5672"
     assert stack.docker("exec", stack.flask, "timeout", "3", "bash", "-c", f"{reach} && echo reached") == "reached"
     refused = stack.docker("exec", stack.nginx, "timeout", "3", "bash", "-c", f"{reach} && echo reached", check=False)
     assert "reached" not in refused.splitlines()

@@ -59,18 +59,23 @@ def test_the_monitor_shows_a_growing_queue_in_plain_lines_and_leaves_nothing_beh
     monitor = subprocess.Popen(
         ["./monitor_queue.sh"], cwd=ROOT, env=_environment(stack), stdout=subprocess.PIPE, text=True
     )
-    with monitor:
-        assert monitor.stdout is not None
-        line = next(line for line in monitor.stdout if "heavy jobs=30" in line)
-        assert "workers=1" in line
-        assert "in=" in line
-        assert "until_empty=" in line
-        monitor.send_signal(signal.SIGTERM)
+    try:
+        with monitor:
+            assert monitor.stdout is not None
+            line = next(line for line in monitor.stdout if "heavy jobs=30" in line)
+            assert "workers=1" in line
+            assert "in=" in line
+            assert "until_empty=" in line
+            monitor.send_signal(signal.SIGTERM)
+    finally:
+        for task_id in waiting:
+            stack.http.delete(f"/flask/tasks/{task_id}")
     wait_until(
-        lambda: stack.docker("top", stack.flask, "-o", "args"), 15, "it is gone", lambda top: "jobs.monitor" not in top
+        lambda: stack.docker("top", stack.flask, "-o", "pid,args"),
+        15,
+        "it is gone",
+        lambda top: "jobs.monitor" not in top,
     )
-    for task_id in waiting:
-        stack.http.delete(f"/flask/tasks/{task_id}")
 
 
 def _environment(stack: Stack) -> dict[str, str]:
