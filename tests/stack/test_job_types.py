@@ -224,9 +224,12 @@ def mail_server(stack: Stack) -> Iterator[Serve]:
             chosen = [f"{option}={value}" for option, value in (options | {"password": PASSWORD}).items()]
             sink = f"--volume={ROOT}/tests/stack/smtp_sink.py:/smtp_sink.py:ro"
             stack.docker(
-                *("run", "--detach", "--name", name, "--network", stack.network, "--no-healthcheck", sink),
-                *(f"{stack.prefix}_celery", "python", "/smtp_sink.py", *chosen),
+                # Without the image's label: it is no container of the stack.
+                *("run", "--detach", "--name", name, "--label=warren.stack=", "--network", stack.network),
+                *("--no-healthcheck", sink, f"{stack.prefix}_celery", "python", "/smtp_sink.py", *chosen),
             )
+            listens = ("exec", name, "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/2525 && echo yes")
+            wait_until(lambda: stack.docker(*listens), 10, "the mail server listens")
 
     stack.run("./build.sh", SMTP_URL=f"smtp://warren:pass%2Fw%40rd@{name}:2525")
     try:
@@ -237,7 +240,7 @@ def mail_server(stack: Stack) -> Iterator[Serve]:
 
 
 def message_ids(stack: Stack) -> list[str]:
-    return stack.logs(f"{stack.prefix}_smtp_sink").split()
+    return stack.docker("logs", f"{stack.prefix}_smtp_sink").split()
 
 
 def test_mails_are_sent_and_a_refused_one_is_counted(stack: Stack, mail_server: Serve) -> None:
@@ -258,7 +261,7 @@ def test_no_mail_is_sent_twice_when_the_worker_is_killed_in_the_middle(stack: St
     result = stack.wait_state(task_id, "SUCCESS", timeout=120)["result"]
     assert result == {"sent": 3, "failed": 0, "uncertain": 1, "mode": "smtp"}
     assert message_ids(stack) == [f"<{task_id}.{number}@warren.example.com>" for number in (1, 2, 3, 4)]
-    assert stack.ledger("SELECT attempts FROM job WHERE id = ?", task_id) == [(2,)]
+    assert stack.ledger("SELECT attempts, retries FROM job WHERE id = ?", task_id) == [(2, 0)]
     stack.wait_healthy()
 
 
