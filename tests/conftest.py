@@ -16,6 +16,17 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "home")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of tests/stack/test_openapi.py; pytest looks for options in this file only."""
+    parser.addoption(
+        "--schemathesis-examples",
+        type=int,
+        default=30,
+        metavar="N",
+        help="requests that Schemathesis makes up for each operation of the API (default: 30)",
+    )
+
+
 def pytest_configure() -> None:
     """Make SIGTERM end the run like Ctrl-C, so that fixtures still remove their containers."""
 

@@ -176,7 +176,8 @@ class StatusQuery(BaseModel):
 
 # --- to-dos -----------------------------------------------------------------------------------------------------------
 
-TodoText = Annotated[str, Field(min_length=1, max_length=500, examples=["water the plants"])]
+# No NUL character: PostgreSQL cannot store it.
+TodoText = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$", examples=["water the plants"])]
 
 
 class NewTodo(Strict):

@@ -44,10 +44,15 @@ def unavailable(detail: str, retry_after: int = 2) -> Problem:
     return Problem(503, detail, headers={"Retry-After": str(retry_after)})
 
 
+#: How APIFlask names the field where Pydantic knows no submission with such a ``task_type``, and what to say instead.
+_UNKNOWN = "_schema"
+_UNKNOWN_KIND = f"Input should be one of {', '.join(JOB_TYPES)}"
+
+
 def _from_framework(error: HTTPError) -> Response:
     """Answer what APIFlask found wrong (``detail`` has the fields, by location) or what Werkzeug raised."""
     errors = [
-        {"field": _field_name(field), "message": message}
+        {"field": _field_name(field), "message": _UNKNOWN_KIND if field == _UNKNOWN else message}
         for fields in (error.detail or {}).values()
         for field, messages in fields.items()
         for message in messages
@@ -65,7 +70,7 @@ def _field_name(path: str) -> str:
     Pydantic tells the kinds of a submission apart by ``task_type``, and puts that in front of the fields inside.
     """
     first, _, rest = path.partition(".")
-    if path == "_schema":
+    if path == _UNKNOWN:
         return "task_type"
     return rest if first in JOB_TYPES and rest else path
 

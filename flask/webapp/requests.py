@@ -14,7 +14,10 @@ class JsonRequest(Request):
         """Return the body, whatever its content type says."""
         if not self.get_data(cache=True).strip():
             return {}
-        body = super().get_json(force=True)
+        try:
+            body = super().get_json(force=True)
+        except RecursionError:
+            raise field_problem(400, "body", "nested too deeply") from None
         if not isinstance(body, dict):
             raise field_problem(422, "body", "a JSON object is needed")
         return body

@@ -5,7 +5,7 @@ from typing import Any
 
 from apiflask import APIBlueprint, EmptySchema
 from flask import Response, jsonify, url_for
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 
 from jobs.ledger.database import ledger
 from jobs.ledger.schema import todo
@@ -16,6 +16,8 @@ from webapp.views import cursor, from_cursor, timestamp
 
 blueprint = APIBlueprint("todos", __name__, tag="To-dos")
 
+LARGEST_ID = 2**63 - 1
+
 
 def _view(row: Row[Any]) -> dict[str, Any]:
     return {"id": row.id, "text": row.text, "done": row.done, "created_at": timestamp(row.created_at)}
@@ -23,6 +25,13 @@ def _view(row: Row[Any]) -> dict[str, Any]:
 
 def _missing(todo_id: int) -> Problem:
     return Problem(404, f"There is no to-do with the id {todo_id}.")
+
+
+def _is(todo_id: int) -> ColumnElement[bool]:
+    """Return the condition that finds one to-do. Raises a 404 problem for an id that no database can hold."""
+    if todo_id > LARGEST_ID:
+        raise _missing(todo_id)
+    return todo.c.id == todo_id
 
 
 @blueprint.get("/todos")
@@ -66,7 +75,7 @@ def add(json_data: NewTodo) -> Response:
 def show(todo_id: int) -> Response:
     """Return one to-do."""
     with ledger().reading() as connection:
-        row = connection.execute(select(todo).where(todo.c.id == todo_id)).first()
+        row = connection.execute(select(todo).where(_is(todo_id))).first()
     if row is None:
         raise _missing(todo_id)
     return jsonify(_view(row))
@@ -82,7 +91,7 @@ def change(todo_id: int, json_data: TodoChange) -> Response:
     if not changes:
         raise field_problem(422, "body", "give text, done or both")
     with ledger().writing() as connection:
-        row = connection.execute(update(todo).where(todo.c.id == todo_id).values(**changes).returning(todo)).first()
+        row = connection.execute(update(todo).where(_is(todo_id)).values(**changes).returning(todo)).first()
     if row is None:
         raise _missing(todo_id)
     return jsonify(_view(row))
@@ -94,6 +103,6 @@ def change(todo_id: int, json_data: TodoChange) -> Response:
 def remove(todo_id: int) -> tuple[str, int]:
     """Delete a to-do."""
     with ledger().writing() as connection:
-        if connection.execute(delete(todo).where(todo.c.id == todo_id)).rowcount == 0:
+        if connection.execute(delete(todo).where(_is(todo_id))).rowcount == 0:
             raise _missing(todo_id)
     return "", 204
