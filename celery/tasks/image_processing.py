@@ -11,11 +11,11 @@ from jobs.errors import JobFailed
 from jobs.task import JobTask, job
 
 #: Sizes of the originals, in turn.
-ORIGINALS = ((1920, 1080), (1600, 1200), (1080, 1350), (2048, 1536))
+ORIGINALS = ((1600, 900), (1400, 1050), (900, 1600), (1200, 1200))
 FORMAT = "JPEG"
 
 # A small file can claim to be an enormous image. Pillow refuses what has twice as many pixels, and warns from here on.
-Image.MAX_IMAGE_PIXELS = 4_000_000
+Image.MAX_IMAGE_PIXELS = 2_000_000
 
 
 @job("image_processing")
@@ -50,7 +50,7 @@ def resized(original: bytes, size: tuple[int, int]) -> bytes:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(BytesIO(original)) as image:
-                return _file(image.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+                return _file(image.resize(size, Image.Resampling.LANCZOS))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise JobFailed(f"The image has more than {Image.MAX_IMAGE_PIXELS} pixels.") from None
 

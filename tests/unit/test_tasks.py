@@ -98,11 +98,11 @@ def test_an_image_is_made_and_resized() -> None:
         assert extrema[0] != extrema[1]
 
 
-@pytest.mark.parametrize("side", [2001, 2900, 20_000])
+@pytest.mark.parametrize("side", [1500, 2500, 20_000])
 def test_an_image_bomb_is_refused_before_it_is_unpacked(side: int) -> None:
     buffer = BytesIO()
     Image.new("1", (side, side)).save(buffer, "PNG")
-    with pytest.raises(JobFailed, match="more than 4000000 pixels"):
+    with pytest.raises(JobFailed, match="more than 2000000 pixels"):
         image_processing.resized(buffer.getvalue(), (100, 100))
 
 
