@@ -6,6 +6,7 @@ from typing import Any
 from apiflask import APIFlask, HTTPError
 from flask import Response, json
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
 
 from jobs.catalogue import JOB_TYPES
 
@@ -49,17 +50,17 @@ _UNKNOWN = "_schema"
 _UNKNOWN_KIND = f"Input should be one of {', '.join(JOB_TYPES)}"
 
 
-def _from_framework(error: HTTPError) -> Response:
-    """Answer what APIFlask found wrong (``detail`` has the fields, by location) or what Werkzeug raised."""
+def _from_validation(error: HTTPError) -> Response:
+    """Answer what APIFlask found wrong: ``detail`` has the fields, by location."""
     errors = [
-        {"field": _field_name(field), "message": _UNKNOWN_KIND if field == _UNKNOWN else message}
-        for fields in (error.detail or {}).values()
+        {
+            "field": _header_name(field) if location == "headers" else _field_name(field),
+            "message": _UNKNOWN_KIND if field == _UNKNOWN else message,
+        }
+        for location, fields in error.detail.items()
         for field, messages in fields.items()
         for message in messages
     ]
-    if not errors:
-        headers = {name: str(value) for name, value in dict(error.headers).items() if name == "Allow"}
-        return Problem(error.status_code, error.message or "", headers=headers).response()
     detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
     return Problem(422, detail, errors=errors).response()
 
@@ -75,9 +76,18 @@ def _field_name(path: str) -> str:
     return rest if first in JOB_TYPES and rest else path
 
 
+def _header_name(field: str) -> str:
+    return field.replace("_", "-").title()
+
+
 def register(app: APIFlask) -> None:
     """Make every error of the application a problem document."""
-    app.error_processor(_from_framework)
+    app.error_processor(_from_validation)
+
+    @app.errorhandler(HTTPException)
+    def _from_werkzeug(error: HTTPException) -> Response:
+        headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+        return Problem(error.code or 500, error.description or error.name, headers=headers).response()
 
     @app.errorhandler(Problem)
     def _problem(problem: Problem) -> Response:
