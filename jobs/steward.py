@@ -41,6 +41,8 @@ class Steward:
     def __init__(self, controller: Any) -> None:
         self._controller = controller
         self._id = identity.worker_id()
+        #: Whether the worker has been asked to stop: what it leaves then did not kill it.
+        self.stopping = False
         self._suspects: set[str] = set()
         self._loop_seen = 0.0
         self._stopped = threading.Event()
@@ -60,7 +62,7 @@ class Steward:
         self._stopped.set()
         try:
             with ledger().writing() as connection:
-                moves.retire_worker(connection, self._id, settings().max_deliveries)
+                moves.retire_worker(connection, self._id, settings().max_deliveries, stopped=True)
         except SQLAlchemyError as error:
             logger.warning("the worker could not sign off, its lease will run out: %s", error)
 
@@ -93,7 +95,7 @@ class Steward:
         if lost:
             logger.warning("released, no process runs them any more: %s", ", ".join(sorted(lost)))
             with ledger().writing() as connection:
-                moves.release(connection, lost, self._id, settings().max_deliveries)
+                moves.release(connection, lost, self._id, settings().max_deliveries, stopped=self.stopping)
         self._stop_cancelled_runs()
         self._check_health()
 
@@ -158,6 +160,8 @@ def _in_pool_process(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _on_shutting_down(how: str, **_: Any) -> None:
+    if _steward is not None:
+        _steward.stopping = True
     if how == "Warm":
         # A cold shutdown cancels what still runs, and each cancelled job is due again in the ledger at once.
         patience = max(1.0, settings().stop_timeout - STOP_RESERVE)

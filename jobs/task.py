@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import identity
-from jobs.catalogue import JOB_TYPES, QUEUES
+from jobs.catalogue import HEAVY, JOB_TYPES
 from jobs.ledger import moves
 from jobs.ledger.database import ledger
 from jobs.ledger.records import NewJob
@@ -100,7 +100,7 @@ class JobTask(Task):
     def _as_new_job(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
         job_type = JOB_TYPES.get(self.name)
         params = kwargs if not args else {**kwargs, "args": list(args)}
-        queue = (self.request.delivery_info or {}).get("routing_key") or (job_type.queue if job_type else QUEUES[0])
+        queue = (self.request.delivery_info or {}).get("routing_key") or (job_type.queue if job_type else HEAVY)
         return NewJob(id=task_id, type=self.name, queue=queue, params=moves.as_json(params))
 
 

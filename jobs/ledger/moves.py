@@ -159,7 +159,7 @@ def retry_later(
     attempt: int | None = None,
     by: str | None = None,
 ) -> bool:
-    """Put a running job back, to be published again at ``due_at``: a retry that does not count as a death."""
+    """Put a running job back, to be published again at ``due_at``."""
     mine = job.c.attempts == attempt if attempt is not None else job.c.worker == by
     return _move(
         connection,
@@ -187,14 +187,19 @@ def cancel(connection: Connection, job_id: str) -> str | None:
     return was if moved else None
 
 
-def release(connection: Connection, job_ids: Iterable[str], by: str, max_deliveries: int) -> None:
-    """Take jobs back from a worker that no longer runs them: due again now, or failed when that happened too often."""
+def release(
+    connection: Connection, job_ids: Iterable[str], by: str, max_deliveries: int, *, stopped: bool = False
+) -> None:
+    """Take jobs back from a worker that no longer runs them: due again now, or failed when it died of them too often.
+
+    A worker that was ``stopped`` did not die of its jobs, and that counts for nothing.
+    """
     for job_id in job_ids:
         held = (job.c.id == job_id) & (job.c.worker == by) & _RUNNING
-        row = connection.execute(select(job.c.attempts, job.c.retries).where(held)).first()
-        if row is None:
+        before = connection.execute(select(job.c.deaths).where(held)).scalar()
+        if before is None:
             continue
-        deaths = row.attempts - row.retries
+        deaths = before if stopped else before + 1
         if deaths >= max_deliveries:
             times = "once" if deaths == 1 else f"{deaths} times"
             _move(
@@ -202,6 +207,7 @@ def release(connection: Connection, job_ids: Iterable[str], by: str, max_deliver
                 held,
                 state=states.FAILURE,
                 ended_at=time.time(),
+                deaths=deaths,
                 info=None,
                 error=f"Given up: the worker process died {times} while running this job.",
             )
@@ -211,8 +217,9 @@ def release(connection: Connection, job_ids: Iterable[str], by: str, max_deliver
                 held,
                 state=states.RETRY,
                 due_at=time.time(),
+                deaths=deaths,
                 worker=None,
-                error="The worker process was lost; the job is run again.",
+                error=f"The worker was {'stopped' if stopped else 'lost'}; the job is run again.",
             )
 
 
@@ -253,9 +260,9 @@ def renew_lease(connection: Connection, worker_id: str) -> bool:
     return connection.execute(statement).rowcount == 1
 
 
-def retire_worker(connection: Connection, worker_id: str, max_deliveries: int) -> None:
-    """Remove a worker that has stopped or died, and release what it still holds."""
-    release(connection, queries.claimed_by(connection, worker_id), worker_id, max_deliveries)
+def retire_worker(connection: Connection, worker_id: str, max_deliveries: int, *, stopped: bool = False) -> None:
+    """Remove a worker that was stopped or has died, and release what it still holds."""
+    release(connection, queries.claimed_by(connection, worker_id), worker_id, max_deliveries, stopped=stopped)
     connection.execute(delete(worker).where(worker.c.id == worker_id))
 
 

@@ -28,8 +28,9 @@ job = Table(
     Column("ended_at", Float),
     # Claims so far. Also the fencing token: a report from an older claim no longer fits and is dropped.
     Column("attempts", Integer, nullable=False, default=0, server_default="0"),
-    # How many of those ended in a retry that the task asked for, as against a worker that died.
+    # How many of those ended in a retry that the task asked for, and how many with the death of the worker process.
     Column("retries", Integer, nullable=False, default=0, server_default="0"),
+    Column("deaths", Integer, nullable=False, default=0, server_default="0"),
     # The worker that holds the claim: a `worker.id`.
     Column("worker", String(128)),
     Column("progress", Integer, nullable=False, default=0, server_default="0"),

@@ -121,6 +121,15 @@ def test_a_job_that_keeps_losing_its_worker_fails_with_a_reason(ledger: Ledger) 
     assert ended.error == "Given up: the worker process died 3 times while running this job."
 
 
+def test_a_worker_that_is_stopped_does_not_count_as_dead(ledger: Ledger) -> None:
+    new = submitted(ledger)
+    for _ in range(2 * MAX_DELIVERIES):
+        assert claim(ledger, new.id) is not None
+        with ledger.writing() as connection:
+            moves.release(connection, [new.id], "w1", MAX_DELIVERIES, stopped=True)
+    assert row(ledger, new.id).state == states.RETRY
+
+
 def test_retries_that_the_task_asks_for_do_not_count_as_deaths(ledger: Ledger) -> None:
     new = submitted(ledger)
     for attempt in range(1, 2 * MAX_DELIVERIES):

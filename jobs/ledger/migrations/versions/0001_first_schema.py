@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("ended_at", sa.Float(), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("retries", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("deaths", sa.Integer(), server_default="0", nullable=False),
         sa.Column("worker", sa.String(length=128), nullable=True),
         sa.Column("progress", sa.Integer(), server_default="0", nullable=False),
         sa.Column("info", sa.JSON(none_as_null=True), nullable=True),
