@@ -171,3 +171,24 @@ def test_a_full_backlog_is_told_with_503_and_retry_after(stack: Stack) -> None:
         stack.run("./build.sh")
     for task_id in accepted:
         stack.wait_state(task_id, "SUCCESS", timeout=60)
+
+
+@pytest.mark.timeout(200)
+def test_a_worker_that_is_stopped_puts_back_what_it_cannot_finish(stack: Stack) -> None:
+    task_id = stack.submit_heavy(60)
+    stack.wait_state(task_id, "STARTED")
+    stack.docker("stop", stack.celery)
+    try:
+        # In time, before Docker would have killed it, and without counting against the job.
+        assert stack.inspect(stack.celery)["State"]["ExitCode"] == 0
+        assert stack.ledger("SELECT state, deaths FROM job WHERE id = ?", task_id) == [("RETRY", 0)]
+    finally:
+        stack.docker("start", stack.celery)
+    wait_until(
+        lambda: stack.http.get(f"/flask/tasks/{task_id}").json(),
+        60,
+        "it runs again",
+        lambda job: job["state"] == "STARTED" and job["attempts"] == 2,
+    )
+    stack.http.delete(f"/flask/tasks/{task_id}")
+    stack.wait_healthy()
