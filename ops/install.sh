@@ -12,15 +12,16 @@ install_and_start_docker() {
 	start_docker
 }
 
-# Only what is missing: a Docker of another origin stays.
+# Only what is missing: a Docker of another origin stays. A client by itself is none.
 install_packages() {
 	local missing=()
-	command -v docker >/dev/null || missing+=(docker.io)
+	docker version >/dev/null 2>&1 || { command -v docker && command -v dockerd; } >/dev/null || missing+=(docker.io)
 	command -v iptables >/dev/null || missing+=(iptables)
 	command -v debootstrap >/dev/null || missing+=(debootstrap)
 	command -v curl >/dev/null || missing+=(curl)
 	[[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
 	[[ ${#missing[@]} -gt 0 ]] || return 0
+	export DEBIAN_FRONTEND=noninteractive
 	step 'package lists' apt-get update
 	# Since Debian 13 the client is a package of its own.
 	[[ ${missing[0]} != docker.io ]] || ! apt-cache show docker-cli >/dev/null 2>&1 || missing+=(docker-cli)
