@@ -63,8 +63,10 @@ BEAT_CONTAINER=${PREFIX}_beat_container
 
 # Docker wants whole paths. A DB_DIR or EXPORTS_DIR without a slash is the name of a Docker volume.
 [[ $DB_DIR != */* ]] || DB_DIR=$(realpath --canonicalize-missing "$DB_DIR")
-[[ -n $EXPORTS_DIR || $DB_DIR != */* ]] || EXPORTS_DIR=$DB_DIR/exports
-EXPORTS_DIR=${EXPORTS_DIR:-${DB_DIR}_exports}
+if [[ -z $EXPORTS_DIR ]]; then
+	EXPORTS_DIR=${DB_DIR}_exports
+	[[ $DB_DIR != */* ]] || EXPORTS_DIR=$DB_DIR/exports
+fi
 [[ $EXPORTS_DIR != */* ]] || EXPORTS_DIR=$(realpath --canonicalize-missing "$EXPORTS_DIR")
 SECRETS_DIR=$(realpath --canonicalize-missing "$SECRETS_DIR")
 
