@@ -7,6 +7,12 @@ about it:
     <!-- test: skip because REASON -->     it is not run
     <!-- test: until "REGEX" -->           it runs until its output matches, then gets Ctrl-C
     <!-- test: background "REGEX" -->      it runs on once its output matches, and gets Ctrl-C at the end of the page
+
+Of blocks of code, such a comment says to which file of the project they belong, and where in it:
+
+    <!-- file: PATH -->                    the block is a new file
+    <!-- file: PATH, before "LINE" -->     it goes into the file, before the one line that reads so
+    <!-- file: PATH, after "LINE" -->      or after it
 """
 
 import re
@@ -14,6 +20,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 
 class Rule(Enum):
@@ -37,8 +44,35 @@ class Command:
     pattern: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """One block of code, and where it belongs."""
+
+    path: str
+    lines: list[str]
+    #: `before` or `after` the line that is the anchor; empty for a file of its own.
+    where: str = ""
+    anchor: str = ""
+
+    def put_into(self, project: Path) -> None:
+        """Do in a copy of the project what the page asks the reader to do; raise ValueError where that cannot be."""
+        file = project / self.path
+        if not self.where:
+            if file.exists():
+                raise ValueError(f"{self.path} is there already")
+            file.write_text("\n".join(self.lines) + "\n")
+            return
+        lines = file.read_text().splitlines()
+        if lines.count(self.anchor) != 1:
+            raise ValueError(f"{self.path} has {lines.count(self.anchor)} lines that read: {self.anchor}")
+        place = lines.index(self.anchor) + (self.where == "after")
+        lines[place:place] = self.lines
+        file.write_text("\n".join(lines) + "\n")
+
+
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)")
 NOTE = re.compile(r"^ *<!-- test:(?P<text>.*)-->$")
+CODE_NOTE = re.compile(r'<!-- file: (?P<path>[^\s,]+)(?:, (?P<where>before|after) "(?P<anchor>.+)")? -->')
 NOTE_TEXT = re.compile(r'(?P<skip>skip) because \w.*|(?P<rule>until|background) "(?P<pattern>.+)"')
 
 
@@ -63,6 +97,22 @@ def extract(page: str) -> list[Command]:
         elif line.strip() and rule is not Rule.RUN:
             raise ValueError(f"line {number}: a block should follow the comment")
     return commands
+
+
+def code(page: str) -> list[Code]:
+    """Return the blocks of code that belong to files of the project."""
+    found: list[Code] = []
+    lines = enumerate(page.splitlines(), start=1)
+    for number, line in lines:
+        if not line.startswith("<!-- file:"):
+            continue
+        note = CODE_NOTE.fullmatch(line)
+        fence = FENCE.match(next(lines, (0, ""))[1])
+        if note is None or fence is None:
+            raise ValueError(f'line {number}: `file: PATH`, maybe with `, before "LINE"`, and a block should follow')
+        block = [text for _, text in _block(lines, len(fence["indent"]))]
+        found.append(Code(path=note["path"], lines=block, where=note["where"] or "", anchor=note["anchor"] or ""))
+    return found
 
 
 def _parse_note(text: str, number: int) -> tuple[Rule, str]:

@@ -1,159 +1,26 @@
-"""The commands of README.md and docs/tour.md do what a reader expects: they succeed, in order, in a fresh copy.
+"""The commands of the pages do what a reader expects: they succeed, in order, in a fresh copy.
 
-tests/documented.py describes how a page marks commands that are special. The copy runs as a stack of its own: where a
-page says port 8000 and `my_`, the commands are run with that stack's port and prefix. Beyond that:
-
-- `git clone ...` is not run, since it would fetch what is published, not what is tested: the copy is already there;
-- `./test.sh ...` would run itself, so only its --help is asked;
-- `sudo` is left out.
+tests/documented.py describes how a page marks commands that are special, tests/stack/terminal.py how they are run.
 """
 
-import os
-import re
-import shutil
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 import pytest
 
-from tests.documented import Command, Rule, extract
-from tests.project import ROOT, project_files
+from tests.documented import extract
+from tests.project import ROOT
 from tests.stack.support import Stack
+from tests.stack.terminal import copy_project, type_all
 
 PAGES = ["README.md", "docs/tour.md"]
-
-COMMAND_TIMEOUT = 300
-OUTPUT_TIMEOUT = 120  # long enough for a Python environment to be installed first
-INTERRUPT_TIMEOUT = 20
-
-# Each command gets a shell of its own, which starts where the one before ended: folder, variables, functions.
-RESTORE = """
-source "$SHELL_STATE"
-"""
-SAVE = """
-trap '{
-    declare -p | grep -vE "^declare -([^ ]*r|[^ ]* BASH)"
-    declare -f
-    printf "cd %q\\n" "$PWD"
-} >"$SHELL_STATE"' EXIT
-"""
-
-
-class CommandFailed(Exception):
-    """A documented command did not do what the page promises."""
-
-
-class Typed:
-    """A command that was typed: its process, and what it has printed so far."""
-
-    def __init__(self, script: str, folder: Path, env: dict[str, str], log: Path) -> None:
-        self.log = log
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                ["bash", "-c", script],
-                cwd=folder,
-                env=os.environ | env,
-                stdin=subprocess.PIPE,  # open and silent, like a reader who types nothing
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a process group of its own, to which Ctrl-C can be sent
-            )
-
-    def output(self) -> str:
-        return self.log.read_text(errors="replace")
-
-    def await_success(self) -> None:
-        code = self._await_end(COMMAND_TIMEOUT, f"still running after {COMMAND_TIMEOUT} s")
-        if code != 0:
-            raise CommandFailed(f"ended with {code}:\n{self.output()}")
-
-    def await_output(self, pattern: str) -> None:
-        deadline = time.monotonic() + OUTPUT_TIMEOUT
-        while not re.search(pattern, self.output()):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise CommandFailed(f"its output does not match {pattern}:\n{self.output()}")
-            time.sleep(0.1)
-
-    def press_ctrl_c(self) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGINT)
-        self._await_end(INTERRUPT_TIMEOUT, "Ctrl-C does not end it")
-
-    def _await_end(self, timeout: float, complaint: str) -> int:
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            raise CommandFailed(f"{complaint}:\n{self.output()}") from None
-        finally:
-            assert self.process.stdin is not None
-            self.process.stdin.close()
-
-
-class Terminal:
-    """Where a reader types the commands of one page. What runs in the background gets Ctrl-C when it is closed."""
-
-    def __init__(self, stack: Stack, folder: Path, logs: Path) -> None:
-        self.stack = stack
-        self.folder = folder
-        self.logs = logs
-        self.state = logs / "shell_state"
-        self.state.touch()
-        self.cleanup = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.cleanup.close()
-
-    def type(self, command: Command) -> None:
-        """Do with a command what its rule says; raise CommandFailed when it does not work."""
-        print(f"line {command.line}: {command.rule.value}: {command.text}", flush=True)
-        match command.rule:
-            case Rule.RUN:
-                self._start(command, RESTORE + SAVE).await_success()
-            case Rule.UNTIL:
-                with ExitStack() as at_the_end:
-                    typed = self._start(command, RESTORE)
-                    at_the_end.callback(typed.press_ctrl_c)
-                    typed.await_output(command.pattern)
-            case Rule.BACKGROUND:
-                typed = self._start(command, RESTORE)
-                self.cleanup.callback(typed.press_ctrl_c)
-                typed.await_output(command.pattern)
-            case Rule.SKIP:
-                pass
-
-    def _start(self, command: Command, prologue: str) -> Typed:
-        env = {"PREFIX": self.stack.prefix, "PORT": str(self.stack.port), "SHELL_STATE": str(self.state)}
-        env["PYTHONUNBUFFERED"] = "1"  # what is printed counts at once, as on a terminal
-        script = prologue + rewrite(command.text, self.stack)
-        return Typed(script, self.folder, env, self.logs / f"line{command.line}.log")
-
-
-def rewrite(text: str, stack: Stack) -> str:
-    """Make a documented command one that speaks of the test's stack."""
-    text = re.sub(r"\b(localhost|127\.0\.0\.1):8000\b", rf"\1:{stack.port}", text)
-    text = re.sub(r"\bmy(?=_\w)|(?<=warren\.stack=)my\b", stack.prefix, text)
-    text = re.sub(r"^git clone .*", "true", text)
-    text = re.sub(r"^sudo ", "", text)
-    return re.sub(r"^\./test\.sh\b.*", "./test.sh --help", text)
 
 
 @pytest.fixture(scope="module")
 def copy(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Copy the project to where `git clone` would put it, and remove what the pages' commands made of it."""
+    """Copy the project, and remove afterwards what the pages' commands made of it."""
     root = tmp_path_factory.mktemp("documented") / "warren"
-    for path in [*project_files(), Path("db/.gitkeep")]:
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / path, root / path)
+    copy_project(root)
     stack = Stack("warren_documented", root, root=root)
     stack.run("./stop.sh", "--purge")
     yield stack
@@ -165,10 +32,4 @@ def copy(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def test_every_command_works(page: str, copy: Stack, tmp_path: Path) -> None:
     commands = extract((ROOT / page).read_text())
     clones = any(command.text.startswith("git clone ") for command in commands)
-    folder = copy.root.parent if clones else copy.root
-    with Terminal(copy, folder, tmp_path) as terminal:
-        for command in commands:
-            try:
-                terminal.type(command)
-            except CommandFailed as error:
-                pytest.fail(f"{page}:{command.line}: {command.text}\n{error}", pytrace=False)
+    type_all(page, commands, copy, copy.root.parent if clones else copy.root, tmp_path)

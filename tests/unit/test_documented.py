@@ -1,8 +1,10 @@
 """The reader of documented commands."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.documented import Command, Rule, extract
+from tests.documented import Code, Command, Rule, code, extract
 
 
 def test_reads_bash_and_sh_blocks_and_no_others() -> None:
@@ -102,3 +104,41 @@ pwd
 def test_what_breaks_the_convention_is_an_error(page: str) -> None:
     with pytest.raises(ValueError, match=r"^line \d+: "):
         extract(page)
+
+
+def test_code_is_put_where_the_page_says(tmp_path: Path) -> None:
+    page = """\
+<!-- file: list.py, before "]" -->
+```python
+    2,
+```
+And
+<!-- file: list.py, after "NUMBERS = [" -->
+```python
+    0,
+```
+<!-- file: new.py -->
+```python
+print()
+
+print()
+```
+"""
+    (tmp_path / "list.py").write_text("NUMBERS = [\n    1,\n]\n")
+    for block in code(page):
+        block.put_into(tmp_path)
+    assert (tmp_path / "list.py").read_text() == "NUMBERS = [\n    0,\n    1,\n    2,\n]\n"
+    assert (tmp_path / "new.py").read_text() == "print()\n\nprint()\n"
+
+
+@pytest.mark.parametrize("block", [Code(path="a", lines=[]), Code(path="a", lines=[], where="after", anchor="x")])
+def test_code_that_does_not_fit_is_an_error(tmp_path: Path, block: Code) -> None:
+    (tmp_path / "a").write_text("x\nx\n")
+    with pytest.raises(ValueError, match=r"^a (is|has)"):
+        block.put_into(tmp_path)
+
+
+@pytest.mark.parametrize("page", ["<!-- file: a -->", "<!-- file: -->\n```\n```", "<!-- file: a -->\n\n```\n```"])
+def test_a_file_without_its_block_is_an_error(page: str) -> None:
+    with pytest.raises(ValueError, match="line 1"):
+        code(page)
