@@ -9,6 +9,7 @@
 Everything goes through the ledger, so cancelling works while RabbitMQ is down, and no message is needed.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -16,7 +17,14 @@ import threading
 import time
 from typing import Any
 
-from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutdown, worker_shutting_down
+from celery.signals import (
+    worker_before_create_process,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
 from celery.worker import state
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -149,6 +157,12 @@ def _on_init(sender: Any, **_: Any) -> None:
 @worker_ready.connect
 def _on_ready(**_: Any) -> None:
     logger.info("ready: %s", identity.worker_id())
+
+
+@worker_before_create_process.connect
+def _before_fork(**_: Any) -> None:
+    # What is there now is for good. Kept out of garbage collection, its pages stay shared with the pool processes.
+    gc.freeze()
 
 
 @worker_process_init.connect
