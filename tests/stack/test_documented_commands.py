@@ -13,7 +13,7 @@ from tests.project import ROOT
 from tests.stack.support import Stack
 from tests.stack.terminal import copy_project, type_all
 
-PAGES = ["README.md", "docs/tour.md"]
+PAGES = ["README.md", "docs/tour.md", "docs/api.md"]
 
 
 @pytest.fixture(scope="module")
