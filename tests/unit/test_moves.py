@@ -185,6 +185,16 @@ def test_expiry_removes_only_what_ended_long_ago(ledger: Ledger) -> None:
     assert row(ledger, new.id) is not None
 
 
+def test_old_idempotency_keys_are_forgotten(ledger: Ledger) -> None:
+    first, second, third = (NewJob(type="heavy", queue="heavy", params={}) for _ in range(3))
+    with ledger.writing() as connection:
+        assert moves.submit_once(connection, first, "key", "print") == first.id
+        moves.expire(connection, first.created_at, 10)
+        assert moves.submit_once(connection, second, "key", "print") == first.id
+        moves.expire(connection, time.time() + 1, 10)
+        assert moves.submit_once(connection, third, "key", "print") == third.id
+
+
 def test_pages_hold_every_job_once_newest_first(ledger: Ledger) -> None:
     ids = [submitted(ledger).id for _ in range(7)]
     for job_id in ids[::2]:
