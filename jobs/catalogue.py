@@ -6,9 +6,10 @@ follow from the entry.
 
 import random
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic_core import PydanticCustomError
 
 HEAVY = "heavy"
 EXPORT = "export"
@@ -27,6 +28,16 @@ class Params(BaseModel):
 
 #: A JSON number: no string that looks like one, and none too large for a float to hold exactly.
 Number = Annotated[float, Field(strict=True, ge=-1e15, le=1e15)]
+
+
+def _only_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    raise PydanticCustomError("not_text", "Input should be a time in ISO 8601, as text")
+
+
+#: A time with its offset, as text: a mere number would be taken for seconds or milliseconds, whichever fits better.
+Moment = Annotated[AwareDatetime, BeforeValidator(_only_text)]
 
 
 class HeavyParams(Params):
@@ -58,10 +69,10 @@ class TextParams(Params):
 class ExportFilters(Params):
     """Which to-dos to export; all of them when nothing is given."""
 
-    done: bool | None = Field(None, description="Only those that are done, or only those not.", examples=[False])
+    done: StrictBool | None = Field(None, description="Only those that are done, or only those not.", examples=[False])
     text: str | None = Field(None, max_length=500, description="Only those whose text contains this.")
-    created_from: AwareDatetime | None = Field(None, description="Only those made at this time or later.")
-    created_to: AwareDatetime | None = Field(None, description="Only those made before this time.")
+    created_from: Moment | None = Field(None, description="Only those made at this time or later.")
+    created_to: Moment | None = Field(None, description="Only those made before this time.")
 
 
 class ExportParams(Params):

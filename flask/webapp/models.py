@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,7 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from jobs import states
-from jobs.catalogue import JOB_TYPES, JobType
+from jobs.catalogue import JOB_TYPES, JobType, Moment
 
 #: Rows of a page, unless the client asks for fewer or more.
 PAGE = 50
@@ -49,7 +48,7 @@ def _within_reach(moment: datetime) -> datetime:
     return moment
 
 
-_RunAt = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+_RunAt = Annotated[Moment, AfterValidator(_within_reach)]
 
 
 def _parameters(job_type: JobType) -> Any:

@@ -122,7 +122,7 @@ def test_a_scheduled_job_that_is_cancelled_never_runs(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    "run_at", ["tomorrow", "2030-01-01T00:00:00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", {}]
+    "run_at", ["tomorrow", "2030-01-01T00:00:00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", 0, {}]
 )
 def test_a_time_that_is_none_is_refused(stack: Stack, run_at: Any) -> None:
     answer = submit(stack, ADD | {"run_at": run_at})
@@ -203,6 +203,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("export", {"filters": {"done": "perhaps"}}, "filters.done"),
     ("export", {"filters": {"created_from": "yesterday"}}, "filters.created_from"),
     ("export", {"filters": {"created_to": "2026-01-01T00:00:00"}}, "filters.created_to"),
+    ("export", {"filters": {"created_to": 0}}, "filters.created_to"),
     ("export", {"filters": {"color": 1}}, "filters.color"),
     ("csv_processing", {"num_rows": 99}, "num_rows"),
     ("csv_processing", {"num_rows": 10_001}, "num_rows"),
@@ -446,6 +447,13 @@ def test_errors_are_problem_documents(
         assert "OPTIONS" in answer.headers["Allow"]
     if status == 422:
         assert problem["errors"][0].keys() == {"field", "message"}
+
+
+@pytest.mark.parametrize(("method", "path"), [("TRACE", "/flask/tasks"), ("POST", "/")])
+def test_what_nginx_refuses_is_a_problem_document_too(stack: Stack, method: str, path: str) -> None:
+    answer = stack.http.request(method, path)
+    assert (answer.status_code, answer.json()["status"]) == (405, 405)
+    assert answer.headers["Content-Type"] == "application/problem+json"
 
 
 def test_a_conflict_tells_the_state(stack: Stack) -> None:
