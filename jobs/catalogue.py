@@ -8,7 +8,16 @@ import random
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 HEAVY = "heavy"
@@ -24,6 +33,13 @@ class Params(BaseModel):
     """Parameters of a job: unknown names are errors, so that a typing mistake is told and not ignored."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, field: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[field.field_name or ""].annotation in (int, float):
+            raise PydanticCustomError("not_a_number", "Input should be a number")
+        return value
 
 
 #: A JSON number: no string that looks like one, and none too large for a float to hold exactly.

@@ -200,6 +200,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("text", {"text": "x" * 10_001}, "text"),
     ("text", {"text": "x", "repeat": 101}, "repeat"),
     ("text", {"text": "x", "repeat": 1.5}, "repeat"),
+    ("text", {"text": "x", "repeat": True}, "repeat"),
     ("export", {"filters": {"done": "perhaps"}}, "filters.done"),
     ("export", {"filters": {"created_from": "yesterday"}}, "filters.created_from"),
     ("export", {"filters": {"created_to": "2026-01-01T00:00:00"}}, "filters.created_to"),

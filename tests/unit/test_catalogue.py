@@ -31,7 +31,8 @@ def test_heavy_without_seconds_takes_one_to_three() -> None:
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"seconds": -1}, {"seconds": 60.1}, {"seconds": "nan"}, {"seconds": None}, {"secs": 1}]
+    "parameters",
+    [{"seconds": -1}, {"seconds": 60.1}, {"seconds": "nan"}, {"seconds": None}, {"seconds": True}, {"secs": 1}],
 )
 def test_heavy_refuses(parameters: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
