@@ -71,11 +71,6 @@ def due(connection: Connection, limit: int) -> list[DueJob]:
     return [DueJob(**row._mapping) for row in connection.execute(statement)]
 
 
-def next_due(connection: Connection) -> float | None:
-    """Return the earliest time at which a job is due."""
-    return connection.execute(select(func.min(job.c.due_at)).where(job.c.due_at.is_not(None))).scalar()
-
-
 def handed_over(connection: Connection, queue: str, before: float) -> int:
     """Count the jobs of a queue that were published before that time and that no worker has claimed."""
     return connection.execute(select(func.count()).where(_handed_over(queue, before))).scalar_one()
