@@ -14,6 +14,8 @@ worker_tmp_dir = "/dev/shm"
 # The time for requests under way when the container is stopped.
 graceful_timeout = 20
 control_socket_disable = True  # one would be opened by default
+# Nginx refuses an address of more than 8 kB, in a problem document; Gunicorn's own limit would answer with HTML.
+limit_request_line = 0
 errorlog = "-"
 accesslog = None  # Nginx keeps it
 

@@ -50,6 +50,7 @@ _REASONS = {
     409: "Its state does not allow that.",
     410: "It was there, and is gone.",
     413: "The body is larger than 1 MB.",
+    414: "The address is longer than 8 kB.",
     416: "The file has no such part.",
     422: "A field is wrong; `errors` says which, and what would be right.",
     503: "Not at the moment; `Retry-After` says when to try again, in seconds.",
@@ -66,6 +67,8 @@ def _finish(document: Any) -> Any:
         for operation in path.values():
             for parameter in operation["parameters"]:
                 _finish_parameter(parameter)
+                if parameter["in"] == "query":
+                    operation["responses"].setdefault("414", problems(414)[414])
             if "requestBody" in operation:
                 _finish_body(document, operation["requestBody"])
     return document
