@@ -5,7 +5,9 @@ When :meth:`Intake.accept` returns, the job is on disk.
 
 import threading
 import time
+from collections.abc import Callable
 from functools import cache
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -18,6 +20,8 @@ from jobs.publisher import Publisher
 from jobs.relay import Relay
 from jobs.settings import settings
 from webapp.problems import unavailable
+
+T = TypeVar("T")
 
 #: Seconds that a request waits for the disk before it is answered 503.
 COMMIT_TIMEOUT = 4.0
@@ -52,8 +56,15 @@ class Intake:
 
     def __init__(self, ledger: Ledger) -> None:
         self._backlog = Backlog(ledger, settings().backlog_limit)
-        self.commits = GroupCommit(ledger)
-        self._relay = Relay(Publisher(celery_app), self.commits)
+        self._commits = GroupCommit(ledger)
+        self._relay = Relay(Publisher(celery_app), self._commits)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work(connection)`` in the next group commit. Raises a 503 problem when the ledger takes too long."""
+        try:
+            return self._commits.run(work, COMMIT_TIMEOUT)
+        except TimeoutError:
+            raise unavailable("The ledger did not answer in time.") from None
 
     def accept(self, new: NewJob, key: str | None = None, fingerprint: str | None = None) -> str | None:
         """Store a job and return its id; with a ``key`` that came before, see :func:`jobs.ledger.moves.submit_once`.
@@ -62,16 +73,13 @@ class Intake:
         """
         self._backlog.admit()
 
-        def write(connection: Connection) -> str | None:
+        def store(connection: Connection) -> str | None:
             if key is None or fingerprint is None:
                 moves.submit(connection, new)
                 return new.id
             return moves.submit_once(connection, new, key, fingerprint)
 
-        try:
-            task_id = self.commits.run(write, COMMIT_TIMEOUT)
-        except TimeoutError:
-            raise unavailable("The ledger did not answer in time.") from None
+        task_id = self.write(store)
         if new.run_at is None and task_id == new.id:
             self._relay.hand_over(
                 DueJob(id=new.id, type=new.type, queue=new.queue, params=new.params, due_at=new.due_at)

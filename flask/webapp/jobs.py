@@ -10,9 +10,9 @@ from jobs.ledger import moves, queries
 from jobs.ledger.database import ledger
 from jobs.ledger.records import NewJob
 from webapp.documentation import problems
-from webapp.intake import COMMIT_TIMEOUT, intake
+from webapp.intake import intake
 from webapp.models import Accepted, JobPage, JobsQuery, JobView, ResultView, StatusQuery, StatusView
-from webapp.problems import Problem, field_problem, unavailable
+from webapp.problems import Problem, field_problem
 from webapp.submission import accepted
 from webapp.views import cursor, from_cursor, job_view, outcome
 
@@ -88,10 +88,7 @@ def result(task_id: str) -> Response:
 @blueprint.doc(summary="Cancel a job", responses=problems(404, 409, 503))
 def cancel(task_id: str) -> Response:
     """Cancel a job: a waiting one never starts, a running one is stopped within about a second."""
-    try:
-        was = intake().commits.run(lambda connection: moves.cancel(connection, task_id), COMMIT_TIMEOUT)
-    except TimeoutError:
-        raise unavailable("The ledger did not answer in time.") from None
+    was = intake().write(lambda connection: moves.cancel(connection, task_id))
     row = find(task_id)
     if was is None:
         raise Problem(409, f"The job has ended already: {row.state}.", state=row.state)

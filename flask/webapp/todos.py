@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Row, delete, insert, select, update
 from jobs.ledger.database import ledger
 from jobs.ledger.schema import todo
 from webapp.documentation import problems
+from webapp.intake import intake
 from webapp.models import NewTodo, TodoChange, TodoPage, TodosQuery, TodoView
 from webapp.problems import Problem, field_problem
 from webapp.views import cursor, from_cursor, timestamp
@@ -61,8 +62,7 @@ def listing(query_data: TodosQuery) -> Response:
 def add(json_data: NewTodo) -> Response:
     """Add a to-do."""
     statement = insert(todo).values(**json_data.model_dump(), created_at=time.time()).returning(todo)
-    with ledger().writing() as connection:
-        row = connection.execute(statement).one()
+    row = intake().write(lambda connection: connection.execute(statement).one())
     answer = jsonify(_view(row))
     answer.status_code = 201
     answer.headers["Location"] = url_for("todos.show", todo_id=row.id)
@@ -90,8 +90,8 @@ def change(todo_id: int, json_data: TodoChange) -> Response:
     changes = json_data.model_dump(exclude_none=True)
     if not changes:
         raise field_problem(422, "body", "give text, done or both")
-    with ledger().writing() as connection:
-        row = connection.execute(update(todo).where(_is(todo_id)).values(**changes).returning(todo)).first()
+    statement = update(todo).where(_is(todo_id)).values(**changes).returning(todo)
+    row = intake().write(lambda connection: connection.execute(statement).first())
     if row is None:
         raise _missing(todo_id)
     return jsonify(_view(row))
@@ -102,7 +102,7 @@ def change(todo_id: int, json_data: TodoChange) -> Response:
 @blueprint.doc(summary="Delete a to-do", responses=problems(404, 503))
 def remove(todo_id: int) -> tuple[str, int]:
     """Delete a to-do."""
-    with ledger().writing() as connection:
-        if connection.execute(delete(todo).where(_is(todo_id))).rowcount == 0:
-            raise _missing(todo_id)
+    # Raised here and not in the transaction, which others share.
+    if intake().write(lambda connection: connection.execute(delete(todo).where(_is(todo_id))).rowcount) == 0:
+        raise _missing(todo_id)
     return "", 204
