@@ -62,7 +62,7 @@ class Steward:
 
     def start(self) -> None:
         """Register the worker, waiting for the ledger if need be, and begin to look after it."""
-        ledger().insist(lambda connection: self._register(connection), patience=60)
+        ledger().insist(self._register, patience=60)
         threading.Thread(target=self._run, name="steward", daemon=True).start()
 
     def stop(self) -> None:

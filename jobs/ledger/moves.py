@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
 
 from jobs import states
 from jobs.ledger import queries
@@ -115,9 +115,8 @@ def claim(connection: Connection, job_id: str, by: str) -> int | None:
 
 def adopt(connection: Connection, new: NewJob, by: str) -> int | None:
     """Claim a job that was sent by ``task.delay()`` and so has no row yet: write one that is started already."""
-    if connection.execute(select(job.c.id).where(job.c.id == new.id)).first():
-        return claim(connection, new.id, by)
-    submit(connection, new)
+    if connection.execute(select(job.c.id).where(job.c.id == new.id)).first() is None:
+        submit(connection, new)
     return claim(connection, new.id, by)
 
 
@@ -139,10 +138,9 @@ def fail(connection: Connection, job_id: str, error: str, *, attempt: int | None
 
     The reporter is known by its ``attempt`` (the run itself) or as the worker ``by`` (about a run that it has killed).
     """
-    mine = job.c.attempts == attempt if attempt is not None else job.c.worker == by
     return _move(
         connection,
-        (job.c.id == job_id) & mine & _RUNNING,
+        _run_of(job_id, attempt, by),
         state=states.FAILURE,
         ended_at=time.time(),
         info=None,
@@ -160,10 +158,9 @@ def retry_later(
     by: str | None = None,
 ) -> bool:
     """Put a running job back, to be published again at ``due_at``."""
-    mine = job.c.attempts == attempt if attempt is not None else job.c.worker == by
     return _move(
         connection,
-        (job.c.id == job_id) & mine & _RUNNING,
+        _run_of(job_id, attempt, by),
         state=states.RETRY,
         retries=job.c.retries + 1,
         due_at=due_at,
@@ -269,6 +266,12 @@ def retire_worker(connection: Connection, worker_id: str, max_deliveries: int, *
     """Remove a worker that was stopped or has died, and release what it still holds."""
     release(connection, queries.claimed_by(connection, worker_id), worker_id, max_deliveries, stopped=stopped)
     connection.execute(delete(worker).where(worker.c.id == worker_id))
+
+
+def _run_of(job_id: str, attempt: int | None, by: str | None) -> ColumnElement[bool]:
+    """Return the condition that a job runs, and that the reporter is who runs it."""
+    mine = job.c.attempts == attempt if attempt is not None else job.c.worker == by
+    return (job.c.id == job_id) & mine & _RUNNING
 
 
 def _move(connection: Connection, where: Any, **values: Any) -> bool:

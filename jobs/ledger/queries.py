@@ -132,8 +132,13 @@ def accepted_after(connection: Connection, seq: int) -> dict[str, int]:
 
 def accepted_since(connection: Connection, moment: float) -> dict[str, int]:
     """Count the jobs accepted after that time, per queue."""
-    last_before = select(job.c.seq).where(job.c.created_at <= moment).order_by(job.c.seq.desc()).limit(1)
-    return accepted_after(connection, connection.execute(last_before).scalar() or 0)
+    return accepted_after(connection, _last_before(connection, moment))
+
+
+def _last_before(connection: Connection, moment: float) -> int:
+    """Return the ``seq`` of the last job accepted until that time, or 0: a walk back over those accepted since."""
+    statement = select(job.c.seq).where(job.c.created_at <= moment).order_by(job.c.seq.desc()).limit(1)
+    return connection.execute(statement).scalar() or 0
 
 
 def ended_after(connection: Connection, moment: float) -> dict[str, int]:
@@ -147,12 +152,10 @@ def touched_since(connection: Connection, moment: float, limit: int) -> Sequence
 
     At most ``limit`` of them, in order of acceptance. A job that only waits does not change.
     """
-    last_before = select(job.c.seq).where(job.c.created_at <= moment).order_by(job.c.seq.desc()).limit(1)
-    first = connection.execute(last_before).scalar() or 0
     begun = and_(job.c.state.in_((*states.RUNNING, states.RETRY)), job.c.ended_at.is_(None))
     rows: dict[int, Row[Any]] = {}
     # One question for each index; an OR of them would read the whole table.
-    for condition in (job.c.seq > first, begun, job.c.ended_at > moment):
+    for condition in (job.c.seq > _last_before(connection, moment), begun, job.c.ended_at > moment):
         rows |= {row.seq: row for row in connection.execute(select(job).where(condition).limit(limit))}
     return [rows[seq] for seq in sorted(rows)][:limit]
 
