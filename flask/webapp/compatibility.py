@@ -12,14 +12,9 @@ from pydantic import BeforeValidator, Field
 from webapp import health, jobs, submission
 from webapp.documentation import problems
 from webapp.models import (
-    Accepted,
-    BackgroundView,
-    IdempotencyHeader,
     JobPage,
     JobsQuery,
-    JobView,
     State,
-    Submission,
 )
 
 blueprint = APIBlueprint("compatibility", __name__, tag="Compatibility")
@@ -39,16 +34,6 @@ class CompatibleQuery(JobsQuery):
     )
 
 
-@blueprint.post("/api/tasks/submit")
-@blueprint.input(IdempotencyHeader, location="headers")
-@blueprint.input(Submission)
-@blueprint.output(Accepted, status_code=202)
-@blueprint.doc(summary="Submit a job", responses=problems(400, 413, 422, 503))
-def submit(json_data: Any, headers_data: IdempotencyHeader) -> Response:
-    """Submit a job."""
-    return submission.accept_any(json_data, headers_data)
-
-
 @blueprint.get("/api/tasks/")
 @blueprint.input(CompatibleQuery, location="query")
 @blueprint.output(JobPage)
@@ -58,36 +43,9 @@ def listing(query_data: CompatibleQuery) -> Response:
     return jobs.page(query_data)
 
 
-@blueprint.get("/api/tasks/<task_id>")
-@blueprint.output(JobView)
-@blueprint.doc(summary="Everything known about a job", responses=problems(404, 503))
-def show(task_id: str) -> Response:
-    """Return everything known about a job."""
-    return jobs.show(task_id)
-
-
-@blueprint.delete("/api/tasks/<task_id>")
-@blueprint.output(JobView)
-@blueprint.doc(summary="Cancel a job", responses=problems(404, 409, 503))
-def cancel(task_id: str) -> Response:
-    """Cancel a job."""
-    return jobs.cancel(task_id)
-
-
-@blueprint.post("/api/tasks/<task_id>/retry")
-@blueprint.output(Accepted, status_code=202)
-@blueprint.doc(summary="Run a failed or cancelled job again, as a new one", responses=problems(404, 409, 503))
-def retry(task_id: str) -> Response:
-    """Submit a failed or cancelled job again."""
-    return jobs.retry(task_id)
-
-
-@blueprint.get("/api/health")
-@blueprint.output(BackgroundView)
-@blueprint.doc(
-    summary="Broker, ledger and workers: each ok, or why not",
-    responses=health.UNWELL,
-)
-def background() -> Response:
-    """Say of broker, ledger and workers whether each is well."""
-    return health.background()
+# The same views under other paths, with all that is said of them.
+blueprint.post("/api/tasks/submit")(submission.submit)
+blueprint.get("/api/tasks/<task_id>")(jobs.show)
+blueprint.delete("/api/tasks/<task_id>")(jobs.cancel)
+blueprint.post("/api/tasks/<task_id>/retry")(jobs.retry)
+blueprint.get("/api/health")(health.background)

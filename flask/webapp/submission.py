@@ -31,12 +31,6 @@ def accept(job_type: JobType, params: Params, *, run_at: datetime | None = None,
     return accepted(intake().accept(new, key, _fingerprint() if key else None))
 
 
-def accept_any(submission: Any, headers: IdempotencyHeader) -> Response:
-    """Store a job of the kind that the submission names."""
-    chosen = submission.root
-    return accept(JOB_TYPES[chosen.task_type], chosen.input_params, run_at=chosen.run_at, key=headers.idempotency_key)
-
-
 def accepted(task_id: str | None) -> Response:
     """Return the answer 202 for a job that is on disk."""
     if task_id is None:
@@ -60,7 +54,10 @@ def _fingerprint() -> str:
 @blueprint.doc(summary="Submit a job of any kind", responses=problems(400, 413, 422, 503))
 def submit(json_data: Any, headers_data: IdempotencyHeader) -> Response:
     """Submit a job of any kind."""
-    return accept_any(json_data, headers_data)
+    chosen = json_data.root
+    return accept(
+        JOB_TYPES[chosen.task_type], chosen.input_params, run_at=chosen.run_at, key=headers_data.idempotency_key
+    )
 
 
 def _add_route(job_type: JobType) -> None:
