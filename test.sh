@@ -17,7 +17,8 @@ usage() {
 
 		The Python tools are installed into .venvs/, pinned by tests/requirements.txt.
 		Without a Docker engine the tests that need one are skipped; where CI=true they fail.
-		WARREN_KEEP_STACK=1 leaves the containers running afterwards.
+		WARREN_KEEP_STACK=1 leaves the containers running afterwards; WARREN_TEST_PREFIX gives them another
+		name than "warren_test", for two runs at a time.
 
 		Examples:
 		  ./test.sh unit

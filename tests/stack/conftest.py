@@ -8,20 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.support import Stack, docker_answers, running
+from tests.stack.support import PREFIX, Stack, docker_answers, running
 
-PREFIX = "warren_test"
 LOG_LINES = 30
 
 
 @pytest.fixture(scope="session")
 def docker_engine(pytestconfig: pytest.Config) -> Iterator[None]:
-    """Demand an engine, and keep other runs on this machine out until this one is done: they use the same names."""
+    """Demand an engine, and keep other runs of this prefix out until this one is done: they use the same names."""
     if not docker_answers():
         if os.environ.get("CI") == "true":
             pytest.fail("no Docker engine answers, and CI must run the stack tests: see `docker info`", pytrace=False)
         pytest.skip("no Docker engine answers: ./test.sh --install brings one")
-    with (Path(tempfile.gettempdir()) / "warren_test.lock").open("w") as lock:
+    with (Path(tempfile.gettempdir()) / f"{PREFIX}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

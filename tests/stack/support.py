@@ -18,6 +18,9 @@ from tests.project import ROOT
 
 T = TypeVar("T")
 
+#: Names the stack under test. Runs with different prefixes go side by side.
+PREFIX = os.environ.get("WARREN_TEST_PREFIX", "warren_test")
+
 END_STATES = {"SUCCESS", "FAILURE", "REVOKED"}
 
 # A cold build on two cores is to take at most 150 s; where it takes longer, the test of that says so, not this limit.

@@ -10,7 +10,7 @@ import pytest
 
 from tests.documented import code, extract
 from tests.project import ROOT
-from tests.stack.support import Stack, wait_until
+from tests.stack.support import PREFIX, Stack, wait_until
 from tests.stack.terminal import copy_project, type_all
 
 PAGE = "docs/adding_a_job.md"
@@ -25,7 +25,7 @@ def adding(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     page = (ROOT / PAGE).read_text()
     for block in code(page):
         block.put_into(root)
-    stack = Stack("warren_adding", root, root=root)
+    stack = Stack(f"{PREFIX}_adding", root, root=root)
     stack.run("./stop.sh", "--purge")
     try:
         type_all(PAGE, extract(page), stack, root, folder)

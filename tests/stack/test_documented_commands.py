@@ -10,7 +10,7 @@ import pytest
 
 from tests.documented import extract
 from tests.project import ROOT
-from tests.stack.support import Stack
+from tests.stack.support import PREFIX, Stack
 from tests.stack.terminal import copy_project, type_all
 
 PAGES = ["README.md", "docs/tour.md", "docs/api.md"]
@@ -21,7 +21,7 @@ def copy(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Copy the project, and remove afterwards what the pages' commands made of it."""
     root = tmp_path_factory.mktemp("documented") / "warren"
     copy_project(root)
-    stack = Stack("warren_documented", root, root=root)
+    stack = Stack(f"{PREFIX}_documented", root, root=root)
     stack.run("./stop.sh", "--purge")
     yield stack
     stack.remove()
