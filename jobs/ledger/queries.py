@@ -10,12 +10,17 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 from jobs import states
 from jobs.catalogue import JOB_TYPES
 from jobs.ledger.records import DueJob
-from jobs.ledger.schema import job, worker
+from jobs.ledger.schema import attempt, job, sample, worker
 
 
 def find(connection: Connection, job_id: str) -> Row[Any] | None:
     """Return the row of one job."""
     return connection.execute(select(job).where(job.c.id == job_id)).first()
+
+
+def past_attempts(connection: Connection, job_id: str) -> Sequence[Row[Any]]:
+    """Return the attempts of a job that ended in another one, first to last."""
+    return connection.execute(select(attempt).where(attempt.c.job_id == job_id).order_by(attempt.c.number)).all()
 
 
 def page(
@@ -117,6 +122,17 @@ def holders(connection: Connection) -> set[str]:
 
 def _running() -> ColumnElement[bool]:
     return and_(job.c.state.in_(states.RUNNING), job.c.ended_at.is_(None))
+
+
+def running(connection: Connection) -> Sequence[Row[Any]]:
+    """Return ``id``, ``type``, ``worker``, ``started_at`` and ``progress`` of the jobs that run."""
+    columns = [job.c[name] for name in ("id", "type", "worker", "started_at", "progress")]
+    return connection.execute(select(*columns).where(_running())).all()
+
+
+def samples(connection: Connection, since: float) -> Sequence[Row[Any]]:
+    """Return the samples of the queues taken after that time, oldest first."""
+    return connection.execute(select(sample).where(sample.c.at > since).order_by(sample.c.at)).all()
 
 
 def newest_seq(connection: Connection) -> int:
