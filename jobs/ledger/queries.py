@@ -163,17 +163,24 @@ def ended_after(connection: Connection, moment: float) -> dict[str, int]:
     return {row.queue: row.jobs for row in connection.execute(statement)}
 
 
-def touched_since(connection: Connection, moment: float, limit: int) -> Sequence[Row[Any]]:
-    """Return the jobs that were accepted or ended after that time, and all that have begun and not ended.
+def touched_since(connection: Connection, moment: float, limit: int) -> Sequence[Row[Any]] | None:
+    """Return the jobs that were accepted, put back or ended after that time, and those that run.
 
-    At most ``limit`` of them, in order of acceptance. A job that only waits does not change.
+    In order of acceptance; ``None`` if there are more than ``limit``. A job that only waits does not change.
     """
-    begun = and_(job.c.state.in_((*states.RUNNING, states.RETRY)), job.c.ended_at.is_(None))
-    rows: dict[int, Row[Any]] = {}
+    put_back = select(attempt.c.job_id).where(attempt.c.ended_at > moment).limit(limit + 1)
+    found: set[int] = set()
     # One question for each index; an OR of them would read the whole table.
-    for condition in (job.c.seq > _last_before(connection, moment), begun, job.c.ended_at > moment):
-        rows |= {row.seq: row for row in connection.execute(select(job).where(condition).limit(limit))}
-    return [rows[seq] for seq in sorted(rows)][:limit]
+    for condition in (
+        job.c.seq > _last_before(connection, moment),
+        job.c.ended_at > moment,
+        _running(),
+        job.c.id.in_(put_back),
+    ):
+        found.update(connection.execute(select(job.c.seq).where(condition).limit(limit + 1)).scalars())
+        if len(found) > limit:
+            return None
+    return connection.execute(select(job).where(job.c.seq.in_(found)).order_by(job.c.seq)).all()
 
 
 def data_version(connection: Connection) -> int | None:

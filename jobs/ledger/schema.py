@@ -69,6 +69,7 @@ attempt = Table(
     # Why there had to be another: one plain sentence.
     Column("error", Text),
 )
+Index("attempt_ended", attempt.c.ended_at)
 
 worker = Table(
     "worker",

@@ -20,6 +20,9 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("job_id", "number"),
     )
+    with op.batch_alter_table("attempt", schema=None) as batch_op:
+        batch_op.create_index("attempt_ended", ["ended_at"], unique=False)
+
     op.create_table(
         "sample",
         sa.Column("at", sa.Float(), nullable=False),
@@ -36,4 +39,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("sample")
+    with op.batch_alter_table("attempt", schema=None) as batch_op:
+        batch_op.drop_index("attempt_ended")
+
     op.drop_table("attempt")
