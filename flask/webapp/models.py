@@ -239,6 +239,30 @@ class QueuesView(BaseModel):
     rabbitmq: str = Field(description="`ok`, or why it does not answer.")
 
 
+class QueueSampleView(BaseModel):
+    """One queue at one moment."""
+
+    ready: int | None = Field(description="Messages that waited for a worker; null when RabbitMQ did not answer.")
+    unacknowledged: int | None = Field(description="Messages that workers held.")
+    consumers: int | None = Field(description="Workers that took from it.")
+    unfinished: int = Field(description="Jobs that had not ended, by the ledger.")
+    in_rate: float = Field(description="Jobs accepted per second, since the sample before.")
+    out_rate: float = Field(description="Jobs ended per second, since the sample before.")
+
+
+class SampleView(BaseModel):
+    """The queues at one moment."""
+
+    at: float = Field(description="Seconds since the epoch.")
+    queues: dict[str, QueueSampleView] = Field(description="By name.")
+
+
+class HistoryView(BaseModel):
+    """The queues over the last ten minutes, oldest sample first."""
+
+    data: list[SampleView]
+
+
 class HealthView(BaseModel):
     """The web answers."""
 

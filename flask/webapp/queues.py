@@ -10,12 +10,15 @@ from jobs.catalogue import QUEUES
 from jobs.ledger import queries
 from jobs.ledger.database import ledger
 from webapp.documentation import problems
-from webapp.models import QueuesView
+from webapp.models import HistoryView, QueuesView
+from webapp.views import sample_views
 
 blueprint = APIBlueprint("queues", __name__, tag="Service")
 
 #: Seconds that a rate is the mean of.
 WINDOW = 60.0
+#: Seconds that the history goes back.
+HISTORY = 600.0
 
 
 @blueprint.get("/queues")
@@ -49,3 +52,13 @@ def listing() -> Response:
         ],
         rabbitmq=rabbitmq,
     )
+
+
+@blueprint.get("/queues/history")
+@blueprint.output(HistoryView)
+@blueprint.doc(summary="The queues over the last ten minutes", responses=problems(503))
+def history() -> Response:
+    """Return what the queues looked like about every two seconds, as the beat container saw them."""
+    with ledger().reading() as connection:
+        rows = queries.samples(connection, time.time() - HISTORY)
+    return jsonify(data=sample_views(rows))

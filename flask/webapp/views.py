@@ -2,7 +2,10 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Row
@@ -43,6 +46,27 @@ def job_view(row: Row[Any]) -> dict[str, Any]:
         "started_at": timestamp(row.started_at),
         "ended_at": timestamp(row.ended_at),
     }
+
+
+def sample_views(rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    """Return the samples of the queues, those of one moment together; ``at`` is in seconds since the epoch."""
+    return [
+        {
+            "at": at,
+            "queues": {
+                row.queue: {
+                    "ready": row.ready,
+                    "unacknowledged": row.unacknowledged,
+                    "consumers": row.consumers,
+                    "unfinished": row.unfinished,
+                    "in_rate": row.in_rate,
+                    "out_rate": row.out_rate,
+                }
+                for row in of_moment
+            },
+        }
+        for at, of_moment in groupby(rows, key=attrgetter("at"))
+    ]
 
 
 def cursor(position: int) -> str:

@@ -331,6 +331,17 @@ def test_the_queues_tell_what_waits_and_how_fast_it_goes(stack: Stack) -> None:
             stack.http.delete(f"/flask/tasks/{task_id}")
 
 
+def test_the_history_of_the_queues_shows_a_job_that_has_just_run(stack: Stack) -> None:
+    def rates() -> list[float]:
+        history = stack.http.get("/flask/queues/history").json()["data"]
+        assert [sample["at"] for sample in history] == sorted(sample["at"] for sample in history)
+        return [sample["queues"]["arithmetic"]["out_rate"] for sample in history if sample["at"] > started]
+
+    started = time.time()
+    stack.wait_state(stack.submit("add", a=1, b=2), "SUCCESS")
+    wait_until(rates, 15, "a sample shows it", lambda rates: any(rate > 0 for rate in rates))
+
+
 # --- the paths and words of other clients -----------------------------------------------------------------------------
 
 

@@ -43,6 +43,7 @@ PROMISED = {
     "PATCH /flask/todos/{todo_id}",
     "DELETE /flask/todos/{todo_id}",
     "GET /flask/queues",
+    "GET /flask/queues/history",
     "GET /flask/healthz",
     "GET /flask/healthz/background",
     "POST /flask/api/tasks/submit",
