@@ -25,6 +25,7 @@ DEBIAN_SECURITY_MIRROR=${DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-se
 # --- how much it does at once --------------------------------------------------------------------
 WEB_PROCESSES=${WEB_PROCESSES:-2}                       # Gunicorn processes
 WEB_THREADS=${WEB_THREADS:-32}                          # threads in each of them
+WEB_STREAMS=${WEB_STREAMS:-500}                         # open event streams in each of them
 CELERY_QUEUES=${CELERY_QUEUES:-heavy,export,arithmetic} # queues the first worker consumes
 CELERY_CONCURRENCY=${CELERY_CONCURRENCY:-8}             # pool processes in each worker container
 CELERY_PREFETCH=${CELERY_PREFETCH:-4}                   # messages fetched ahead for each of those

@@ -1,7 +1,6 @@
 """Gunicorn's settings: a few processes, each with many threads that mostly wait for the disk."""
 
 import os
-from typing import Any
 
 bind = "0.0.0.0:8000"
 worker_class = "gthread"
@@ -18,10 +17,3 @@ control_socket_disable = True  # one would be opened by default
 limit_request_line = 0
 errorlog = "-"
 accesslog = None  # Nginx keeps it
-
-
-def post_fork(_server: Any, worker: Any) -> None:
-    """Let open streams end when their process is to stop."""
-    from webapp import events
-
-    events.alive = lambda: worker.alive

@@ -7,6 +7,8 @@
 - workers whose lease has run out are retired, and what they ran is due again;
 - jobs whose messages the broker has lost (its volume wiped, say) are due again;
 - rows of jobs that ended long ago are removed, and so are old files of exports.
+
+Beside the ticks, a thread records what the queues look like (:mod:`jobs.sampling`).
 """
 
 import time
@@ -16,7 +18,7 @@ from celery.beat import Scheduler
 from celery.utils.log import get_logger
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import exports, heartbeat
+from jobs import exports, heartbeat, sampling
 from jobs.app import app as celery_app
 from jobs.broker import BrokerUnavailable, queue_depths
 from jobs.ledger import moves, queries
@@ -51,6 +53,7 @@ class LedgerScheduler(Scheduler):
         self._next_comparison = time.monotonic() + COMPARE_EVERY
         self._suspicious: set[str] = set()
         self._next_clearing = time.monotonic()
+        sampling.start_recording()
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:

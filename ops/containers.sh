@@ -66,7 +66,7 @@ describe_flask() {
 	describe_python flask flask "$FLASK_MEMORY" "$NETWORK"
 	second_network=$FRONT_NETWORK
 	arguments+=(--volume "$EXPORTS_DIR:/exports:ro" --env BROKER_USER=publisher)
-	pass WEB_PROCESSES WEB_THREADS
+	pass WEB_PROCESSES WEB_THREADS WEB_STREAMS
 	secret publisher_password broker_password
 	secret monitor_password monitor_password
 }

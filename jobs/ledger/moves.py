@@ -13,12 +13,13 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, literal, or_, select, update
 
 from jobs import states
 from jobs.ledger import queries
 from jobs.ledger.records import DueJob, NewJob
-from jobs.ledger.schema import idempotency, job, mail, worker
+from jobs.ledger.schema import attempt as past_attempt
+from jobs.ledger.schema import idempotency, job, mail, sample, worker
 
 #: Conditions that every move shares.
 _THE_JOB = job.c.id == bindparam("key")
@@ -158,14 +159,12 @@ def retry_later(
     by: str | None = None,
 ) -> bool:
     """Put a running job back, to be published again at ``due_at``."""
-    return _move(
+    return _put_back(
         connection,
         _run_of(job_id, attempt, by),
-        state=states.RETRY,
+        error,
         retries=job.c.retries + 1,
         due_at=due_at,
-        worker=None,
-        error=error,
     )
 
 
@@ -209,15 +208,8 @@ def release(
                 error=f"Given up: the worker process died {times} while running this job.",
             )
         else:
-            _move(
-                connection,
-                held,
-                state=states.RETRY,
-                due_at=time.time(),
-                deaths=deaths,
-                worker=None,
-                error=f"The worker was {'stopped' if stopped else 'lost'}; the job is run again.",
-            )
+            error = f"The worker was {'stopped' if stopped else 'lost'}; the job is run again."
+            _put_back(connection, held, error, due_at=time.time(), deaths=deaths)
 
 
 def republish(connection: Connection, job_ids: Iterable[str]) -> int:
@@ -232,7 +224,7 @@ def republish(connection: Connection, job_ids: Iterable[str]) -> int:
 
 
 def expire(connection: Connection, ended_before: float, limit: int) -> int:
-    """Delete up to ``limit`` jobs that ended before that time, with what is known of their mails; return how many.
+    """Delete up to ``limit`` jobs that ended before that time, with their mails and attempts; return how many.
 
     Idempotency keys from before that time go, too, up to ``limit`` of them.
     """
@@ -240,6 +232,7 @@ def expire(connection: Connection, ended_before: float, limit: int) -> int:
     old = connection.execute(statement).scalars().all()
     if old:
         connection.execute(delete(mail).where(mail.c.job_id.in_(old)))
+        connection.execute(delete(past_attempt).where(past_attempt.c.job_id.in_(old)))
         connection.execute(delete(job).where(job.c.id.in_(old)))
     keys = select(idempotency.c.key).where(idempotency.c.created_at < ended_before).limit(limit)
     connection.execute(delete(idempotency).where(idempotency.c.key.in_(keys)))
@@ -268,10 +261,25 @@ def retire_worker(connection: Connection, worker_id: str, max_deliveries: int, *
     connection.execute(delete(worker).where(worker.c.id == worker_id))
 
 
+def record_sample(connection: Connection, rows: Sequence[dict[str, Any]], keep_since: float) -> None:
+    """Write what the queues look like, one row of ``sample`` for each, and delete those from before ``keep_since``."""
+    connection.execute(insert(sample), rows)
+    connection.execute(delete(sample).where(sample.c.at < keep_since))
+
+
 def _run_of(job_id: str, attempt: int | None, by: str | None) -> ColumnElement[bool]:
     """Return the condition that a job runs, and that the reporter is who runs it."""
     mine = job.c.attempts == attempt if attempt is not None else job.c.worker == by
     return (job.c.id == job_id) & mine & _RUNNING
+
+
+def _put_back(connection: Connection, where: ColumnElement[bool], error: str, **values: Any) -> bool:
+    """Have a running job run again, and remember the attempt that this ends."""
+    this_attempt = select(
+        job.c.id, job.c.attempts, job.c.worker, job.c.started_at, literal(time.time()), literal(error)
+    ).where(where)
+    connection.execute(insert(past_attempt).from_select(past_attempt.c.keys(), this_attempt))
+    return _move(connection, where, state=states.RETRY, worker=None, error=error, **values)
 
 
 def _move(connection: Connection, where: Any, **values: Any) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 from jobs import states
 from jobs.catalogue import JOB_TYPES
 from jobs.ledger.records import DueJob
-from jobs.ledger.schema import job, worker
+from jobs.ledger.schema import attempt, job, sample, worker
 
 #: Jobs that a search by id looks at.
 LARGEST_SEARCH = 1000
@@ -19,6 +19,11 @@ LARGEST_SEARCH = 1000
 def find(connection: Connection, job_id: str) -> Row[Any] | None:
     """Return the row of one job."""
     return connection.execute(select(job).where(job.c.id == job_id)).first()
+
+
+def past_attempts(connection: Connection, job_id: str) -> Sequence[Row[Any]]:
+    """Return the attempts of a job that ended in another one, first to last."""
+    return connection.execute(select(attempt).where(attempt.c.job_id == job_id).order_by(attempt.c.number)).all()
 
 
 def page(
@@ -141,6 +146,17 @@ def _running() -> ColumnElement[bool]:
     return and_(job.c.state.in_(states.RUNNING), job.c.ended_at.is_(None))
 
 
+def running(connection: Connection) -> Sequence[Row[Any]]:
+    """Return ``id``, ``type``, ``worker``, ``started_at`` and ``progress`` of the jobs that run."""
+    columns = [job.c[name] for name in ("id", "type", "worker", "started_at", "progress")]
+    return connection.execute(select(*columns).where(_running())).all()
+
+
+def samples(connection: Connection, since: float) -> Sequence[Row[Any]]:
+    """Return the samples of the queues taken after that time, oldest first."""
+    return connection.execute(select(sample).where(sample.c.at > since).order_by(sample.c.at)).all()
+
+
 def newest_seq(connection: Connection) -> int:
     """Return the ``seq`` of the job accepted last, or 0."""
     return connection.execute(select(func.max(job.c.seq))).scalar() or 0
@@ -169,17 +185,24 @@ def ended_after(connection: Connection, moment: float) -> dict[str, int]:
     return {row.queue: row.jobs for row in connection.execute(statement)}
 
 
-def touched_since(connection: Connection, moment: float, limit: int) -> Sequence[Row[Any]]:
-    """Return the jobs that were accepted or ended after that time, and all that have begun and not ended.
+def touched_since(connection: Connection, moment: float, limit: int) -> Sequence[Row[Any]] | None:
+    """Return the jobs that were accepted, put back or ended after that time, and those that run.
 
-    At most ``limit`` of them, in order of acceptance. A job that only waits does not change.
+    In order of acceptance; ``None`` if there are more than ``limit``. A job that only waits does not change.
     """
-    begun = and_(job.c.state.in_((*states.RUNNING, states.RETRY)), job.c.ended_at.is_(None))
-    rows: dict[int, Row[Any]] = {}
+    put_back = select(attempt.c.job_id).where(attempt.c.ended_at > moment).limit(limit + 1)
+    found: set[int] = set()
     # One question for each index; an OR of them would read the whole table.
-    for condition in (job.c.seq > _last_before(connection, moment), begun, job.c.ended_at > moment):
-        rows |= {row.seq: row for row in connection.execute(select(job).where(condition).limit(limit))}
-    return [rows[seq] for seq in sorted(rows)][:limit]
+    for condition in (
+        job.c.seq > _last_before(connection, moment),
+        job.c.ended_at > moment,
+        _running(),
+        job.c.id.in_(put_back),
+    ):
+        found.update(connection.execute(select(job.c.seq).where(condition).limit(limit + 1)).scalars())
+        if len(found) > limit:
+            return None
+    return connection.execute(select(job).where(job.c.seq.in_(found)).order_by(job.c.seq)).all()
 
 
 def data_version(connection: Connection) -> int | None:

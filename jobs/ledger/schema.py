@@ -57,6 +57,20 @@ Index(
     "job_ended", job.c.ended_at, sqlite_where=job.c.ended_at.is_not(None), postgresql_where=job.c.ended_at.is_not(None)
 )
 
+#: Attempts that ended in another one: the row of the job tells of the last attempt only.
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("worker", String(128)),
+    Column("started_at", Float),
+    Column("ended_at", Float, nullable=False),
+    # Why there had to be another: one plain sentence.
+    Column("error", Text),
+)
+Index("attempt_ended", attempt.c.ended_at)
+
 worker = Table(
     "worker",
     metadata,
@@ -90,6 +104,22 @@ mail = Table(
     Column("number", Integer, primary_key=True),
     # NULL: being sent, or nobody knows, because the worker died in that moment.
     Column("sent", Boolean),
+)
+
+#: What the queues looked like at one moment, every few seconds for the last hour.
+sample = Table(
+    "sample",
+    metadata,
+    Column("at", Float, primary_key=True),
+    Column("queue", String(64), primary_key=True),
+    # Messages, and who takes them; NULL when RabbitMQ did not answer.
+    Column("ready", Integer),
+    Column("unacknowledged", Integer),
+    Column("consumers", Integer),
+    # Jobs that have not ended, and jobs accepted and ended per second since the sample before.
+    Column("unfinished", Integer, nullable=False),
+    Column("in_rate", Float, nullable=False),
+    Column("out_rate", Float, nullable=False),
 )
 
 todo = Table(

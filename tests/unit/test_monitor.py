@@ -1,14 +1,13 @@
-from collections import deque
-
 import pytest
 
-from jobs.monitor import Series, duration, sparkline
+from jobs.monitor import sparkline
+from jobs.sampling import duration, time_left
 
 
 def test_a_history_line_reaches_its_top_at_the_largest_value() -> None:
-    assert sparkline(deque([0, 5, 10])) == "▁▅█"
-    assert sparkline(deque([0, 0])) == "▁▁"
-    assert sparkline(deque()) == ""
+    assert sparkline([0, 5, 10]) == "▁▅█"
+    assert sparkline([0, 0]) == "▁▁"
+    assert sparkline([]) == ""
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (61, "1:01"), (3661, "1:01:01")])
@@ -21,4 +20,4 @@ def test_durations(seconds: float, text: str) -> None:
     [(0, 5, 5, "empty"), (10, 0, 0, "not moving"), (10, 3, 1, "growing"), (120, 1, 3, "1:00")],
 )
 def test_time_left(unfinished: int, in_rate: float, out_rate: float, text: str) -> None:
-    assert Series(deque([unfinished]), deque([in_rate]), deque([out_rate])).time_left() == text
+    assert time_left(unfinished, in_rate, out_rate) == text

@@ -58,6 +58,32 @@ def test_a_job_goes_its_way_from_submission_to_success(ledger: Ledger) -> None:
     assert ended.ended_at >= ended.started_at >= ended.created_at
 
 
+def test_each_attempt_that_ended_in_another_is_remembered(ledger: Ledger) -> None:
+    new = submitted(ledger)
+    claim(ledger, new.id, "first/1")
+    with ledger.writing() as connection:
+        assert moves.retry_later(connection, new.id, "The mail server is away.", time.time(), attempt=1)
+        assert not moves.retry_later(connection, new.id, "told twice", time.time(), attempt=1)
+    claim(ledger, new.id, "second/1")
+    with ledger.writing() as connection:
+        moves.release(connection, [new.id], "second/1", MAX_DELIVERIES)
+    assert claim(ledger, new.id, "third/1") == 3
+    with ledger.reading() as connection:
+        past = queries.past_attempts(connection, new.id)
+    assert [(attempt.number, attempt.worker) for attempt in past] == [(1, "first/1"), (2, "second/1")]
+    assert [attempt.error for attempt in past] == [
+        "The mail server is away.",
+        "The worker was lost; the job is run again.",
+    ]
+    assert all(attempt.started_at <= attempt.ended_at for attempt in past)
+
+    with ledger.writing() as connection:
+        assert moves.succeed(connection, new.id, 3, None)
+        assert moves.expire(connection, time.time() + 1, 10) == 1
+    with ledger.reading() as connection:
+        assert queries.past_attempts(connection, new.id) == []
+
+
 def test_a_second_delivery_cannot_claim(ledger: Ledger) -> None:
     new = submitted(ledger)
     assert claim(ledger, new.id) == 1
