@@ -18,6 +18,9 @@ from webapp.views import cursor, from_cursor, job_view, outcome
 
 blueprint = APIBlueprint("jobs", __name__, tag="Jobs")
 
+#: States of jobs that can be run again.
+RETRYABLE = (states.FAILURE, states.REVOKED)
+
 
 def find(task_id: str) -> Any:
     """Return the row of a job. Raises a 404 problem for an id that the ledger does not know."""
@@ -26,6 +29,23 @@ def find(task_id: str) -> Any:
     if row is None:
         raise Problem(404, f"There is no job with the id {task_id!r}.")
     return row
+
+
+def cancelled(task_id: str) -> Any:
+    """Cancel a job and return its row. Raises a 404 or 409 problem."""
+    was = intake().write(lambda connection: moves.cancel(connection, task_id))
+    row = find(task_id)
+    if was is None:
+        raise Problem(409, f"The job has ended already: {row.state}.", state=row.state)
+    return row
+
+
+def run_again(task_id: str) -> str | None:
+    """Submit a failed or cancelled job again, and return the id of the new one. Raises a 404, 409 or 503 problem."""
+    row = find(task_id)
+    if row.state not in RETRYABLE:
+        raise Problem(409, f"Only a FAILURE or REVOKED job can be retried; this one is {row.state}.", state=row.state)
+    return intake().accept(NewJob(type=row.type, queue=row.queue, params=row.params))
 
 
 def page(query: JobsQuery) -> Response:
@@ -88,11 +108,7 @@ def result(task_id: str) -> Response:
 @blueprint.doc(summary="Cancel a job", responses=problems(404, 409, 503))
 def cancel(task_id: str) -> Response:
     """Cancel a job: a waiting one never starts, a running one is stopped within about a second."""
-    was = intake().write(lambda connection: moves.cancel(connection, task_id))
-    row = find(task_id)
-    if was is None:
-        raise Problem(409, f"The job has ended already: {row.state}.", state=row.state)
-    return jsonify(job_view(row))
+    return jsonify(job_view(cancelled(task_id)))
 
 
 @blueprint.post("/tasks/<task_id>/retry")
@@ -100,7 +116,4 @@ def cancel(task_id: str) -> Response:
 @blueprint.doc(summary="Run a failed or cancelled job again, as a new one", responses=problems(404, 409, 503))
 def retry(task_id: str) -> Response:
     """Submit a failed or cancelled job again, as a new one."""
-    row = find(task_id)
-    if row.state not in (states.FAILURE, states.REVOKED):
-        raise Problem(409, f"Only a FAILURE or REVOKED job can be retried; this one is {row.state}.", state=row.state)
-    return accepted(intake().accept(NewJob(type=row.type, queue=row.queue, params=row.params)))
+    return accepted(run_again(task_id))

@@ -17,18 +17,22 @@ from webapp.problems import field_problem
 blueprint = APIBlueprint("submission", __name__, tag="Submit")
 
 
-def accept(job_type: JobType, params: Params, *, run_at: datetime | None = None, key: str | None = None) -> Response:
-    """Store a job and answer 202; with a ``key`` that was used for the same body before, answer as then.
-
-    Raises a 422 problem for a key that was used for another body, and a 503 problem when the ledger takes no jobs.
-    """
-    new = NewJob(
+def new_job(job_type: JobType, params: Params, run_at: datetime | None = None) -> NewJob:
+    """Return a job as the ledger takes it."""
+    return NewJob(
         type=job_type.name,
         queue=job_type.queue,
         params=params.model_dump(mode="json", exclude_none=True),
         run_at=run_at.timestamp() if run_at else None,
     )
-    return accepted(intake().accept(new, key, _fingerprint() if key else None))
+
+
+def accept(job_type: JobType, params: Params, *, run_at: datetime | None = None, key: str | None = None) -> Response:
+    """Store a job and answer 202; with a ``key`` that was used for the same body before, answer as then.
+
+    Raises a 422 problem for a key that was used for another body, and a 503 problem when the ledger takes no jobs.
+    """
+    return accepted(intake().accept(new_job(job_type, params, run_at), key, _fingerprint() if key else None))
 
 
 def accepted(task_id: str | None) -> Response:

@@ -12,6 +12,9 @@ from jobs.catalogue import JOB_TYPES
 from jobs.ledger.records import DueJob
 from jobs.ledger.schema import attempt, job, sample, worker
 
+#: Jobs that a search by id looks at.
+LARGEST_SEARCH = 1000
+
 
 def find(connection: Connection, job_id: str) -> Row[Any] | None:
     """Return the row of one job."""
@@ -30,8 +33,21 @@ def page(
     before: int | None = None,
     in_states: Sequence[str] | None = None,
     of_type: str | None = None,
+    id_prefix: str | None = None,
 ) -> Sequence[Row[Any]]:
-    """Return up to ``limit`` rows, newest first; ``before`` is the ``seq`` of the last row of the page before."""
+    """Return up to ``limit`` rows, newest first; ``before`` is the ``seq`` of the last row of the page before.
+
+    With an ``id_prefix`` of four characters or more, those whose id starts so.
+    """
+    if id_prefix is not None:
+        rows = [
+            row
+            for row in _with_id_prefix(connection, id_prefix)
+            if (before is None or row.seq < before)
+            and (in_states is None or row.state in in_states)
+            and (of_type is None or row.type == of_type)
+        ]
+        return sorted(rows, key=lambda row: row.seq, reverse=True)[:limit]
     statement = select(job).order_by(job.c.seq.desc()).limit(limit)
     if before is not None:
         statement = statement.where(job.c.seq < before)
@@ -45,6 +61,12 @@ def page(
         for row in connection.execute(statement.where(job.c.state == state, job.c.type == type_))
     ]
     return sorted(rows, key=lambda row: row.seq, reverse=True)[:limit]
+
+
+def _with_id_prefix(connection: Connection, prefix: str) -> Sequence[Row[Any]]:
+    # A range, because SQLite's LIKE ignores case and so cannot use the index. Only so many are looked at.
+    statement = select(job).where(job.c.id >= prefix, job.c.id < prefix + "z" * 36).order_by(job.c.id)
+    return connection.execute(statement.limit(LARGEST_SEARCH)).all()
 
 
 def backlog(connection: Connection) -> int:

@@ -1,0 +1,72 @@
+"""Templates of the dashboard, and how they write times, durations and values.
+
+An environment of our own, because the parts that are pushed to browsers are rendered outside of any request.
+"""
+
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from jobs import identity
+
+#: Characters of a value that a row of a list shows.
+PREVIEW = 120
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a template, filled in."""
+    return _environment.get_template(template).render(values)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def iso(seconds: float) -> str:
+    """Return a time for programs, to the millisecond."""
+    return _moment(seconds).isoformat(timespec="milliseconds")
+
+
+def utc(seconds: float) -> str:
+    """Return a time for people, as a page without JavaScript shows it."""
+    return f"{_moment(seconds):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration: ``0.4 s``, ``12 s``, ``2:03`` or ``1:02:03``. ``dashboard.js`` writes them alike."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def short(value: Any) -> str:
+    """Return a value in one short line."""
+    if isinstance(value, dict):
+        text = ", ".join(f"{name}: {short(part)}" for name, part in value.items())
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = " ".join(text.split())
+    return text if len(text) <= PREVIEW else text[: PREVIEW - 1] + "…"
+
+
+def pretty(value: Any) -> str:
+    """Return a value in full: text as it is, anything else as indented JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+_environment = Environment(
+    loader=PackageLoader("webapp"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters.update(
+    iso=iso, utc=utc, duration=duration, short=short, pretty=pretty, worker=identity.display_name
+)
+_environment.globals["now"] = time.time
