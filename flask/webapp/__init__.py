@@ -4,6 +4,7 @@ from apiflask import APIFlask
 
 from webapp import (
     compatibility,
+    dashboard,
     documentation,
     download,
     events,
@@ -26,6 +27,6 @@ def create_app() -> APIFlask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     problems.register(app)
     documentation.configure(app)
-    for module in (home, submission, jobs, download, events, todos, queues, health, compatibility):
+    for module in (home, submission, jobs, download, events, todos, queues, health, compatibility, dashboard):
         app.register_blueprint(module.blueprint, url_prefix="/flask")
     return app

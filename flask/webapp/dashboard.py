@@ -1,7 +1,7 @@
 """The dashboard: pages for people, at the addresses that give programs JSON, and the forms on them.
 
-Every form works by a page load: it is posted, and the answer leads to a page (Post/Redirect/Get). ``dashboard.js`` sends
-the same forms and puts parts of the same pages into the one that is open.
+Every form works by a page load: it is posted, and the answer leads to a page (Post/Redirect/Get). ``dashboard.js``
+sends the same forms and puts parts of the same pages into the one that is open.
 """
 
 import time
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, redirect, request
+from flask import Response, request
 from pydantic import ConfigDict, Field, ValidationError
 from sqlalchemy import Connection, Row
 
@@ -132,10 +132,10 @@ _PAGES: dict[str, Callable[..., Response]] = {
 }
 
 
-# --- parts of pages, which are pushed to open ones as well -------------------------------------------------------------
+# --- parts of pages, which are pushed to open ones as well ------------------------------------------------------------
 
 #: What can be done with a job, for the templates.
-_ACTIONS = {"running": states.RUNNING, "ended": states.ENDED, "retryable": jobs.RETRYABLE}
+_ACTIONS: dict[str, Any] = {"running": states.RUNNING, "ended": states.ENDED, "retryable": jobs.RETRYABLE}
 
 
 def rows_html(rows: Sequence[Row[Any]]) -> str:
@@ -253,7 +253,7 @@ def _see(path: str, word: str) -> Response:
     """Lead on to a page after a form, with what it is to say. A later page of a list stays the one that is seen."""
     page = request.args.get("cursor")
     more = f"&cursor={cursor(from_cursor(page))}" if page else ""
-    return redirect(f"{path}?said={word}{more}", 303)
+    return Response(status=303, headers={"Location": f"{path}?said={word}{more}"})
 
 
 def _checked(model: Any, values: dict[str, str]) -> Any:

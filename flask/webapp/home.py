@@ -1,4 +1,4 @@
-"""The entrance: what is here, and where to go next."""
+"""The entrance for programs: what is here, and where to go next. A browser gets the dashboard."""
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify

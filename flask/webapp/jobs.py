@@ -11,10 +11,10 @@ from jobs.ledger.database import ledger
 from jobs.ledger.records import NewJob
 from webapp.documentation import problems
 from webapp.intake import intake
-from webapp.models import Accepted, JobPage, JobsQuery, JobView, ResultView, StatusQuery, StatusView
+from webapp.models import Accepted, JobDetail, JobPage, JobsQuery, JobView, ResultView, StatusQuery, StatusView
 from webapp.problems import Problem, field_problem
 from webapp.submission import accepted
-from webapp.views import cursor, from_cursor, job_view, outcome
+from webapp.views import attempt_view, cursor, from_cursor, job_view, outcome
 
 blueprint = APIBlueprint("jobs", __name__, tag="Jobs")
 
@@ -75,11 +75,14 @@ def listing(query_data: JobsQuery) -> Response:
 
 
 @blueprint.get("/tasks/<task_id>")
-@blueprint.output(JobView)
+@blueprint.output(JobDetail)
 @blueprint.doc(summary="Everything known about a job", responses=problems(404, 503))
 def show(task_id: str) -> Response:
     """Return everything known about a job."""
-    return jsonify(job_view(find(task_id)))
+    row = find(task_id)
+    with ledger().reading() as connection:
+        attempts = queries.past_attempts(connection, task_id)
+    return jsonify(**job_view(row), past_attempts=[attempt_view(attempt) for attempt in attempts])
 
 
 @blueprint.get("/status")

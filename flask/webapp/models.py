@@ -124,6 +124,22 @@ class JobView(BaseModel):
     ended_at: Timestamp
 
 
+class AttemptView(BaseModel):
+    """A run that ended in another one."""
+
+    number: int
+    worker: str | None
+    started_at: Timestamp
+    ended_at: Timestamp
+    error: str | None = Field(description="Why there had to be another: one sentence.")
+
+
+class JobDetail(JobView):
+    """Everything known about a job, with its past."""
+
+    past_attempts: list[AttemptView] = Field(description="Runs that ended in another one, first to last.")
+
+
 class JobPage(BaseModel):
     """A page of jobs, newest first."""
 

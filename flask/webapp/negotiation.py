@@ -1,4 +1,4 @@
-"""Page or JSON: one address serves people and programs, and the ``Accept`` header tells them apart (RFC 9110, 12.5.1)."""
+"""Page or JSON: one address serves people and programs; the ``Accept`` header tells them apart (RFC 9110, 12.5.1)."""
 
 from flask import Response, after_this_request, request
 

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents: ``application/problem+json``."""
+"""Errors as RFC 9457 problem documents, ``application/problem+json``; a browser gets a page that says the same."""
 
 from http import HTTPStatus
 from typing import Any
@@ -9,10 +9,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from jobs.catalogue import JOB_TYPES
+from webapp.negotiation import wants_html
+from webapp.rendering import render
 
 
 class Problem(Exception):
-    """Raised anywhere in a request to answer it with a problem document."""
+    """Raised anywhere in a request to answer it with a problem document, or the page of one."""
 
     def __init__(self, status: int, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> None:
         super().__init__(detail)
@@ -30,7 +32,11 @@ class Problem(Exception):
             "detail": self.detail,
             **self.more,
         }
-        answer = Response(json.dumps(document), self.status, mimetype="application/problem+json")
+        if wants_html():
+            page = render("error.html", title=document["title"], status=self.status, detail=self.detail, notice="")
+            answer = Response(page, self.status, mimetype="text/html")
+        else:
+            answer = Response(json.dumps(document), self.status, mimetype="application/problem+json")
         answer.headers.extend(self.headers)
         return answer
 

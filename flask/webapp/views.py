@@ -48,6 +48,17 @@ def job_view(row: Row[Any]) -> dict[str, Any]:
     }
 
 
+def attempt_view(row: Row[Any]) -> dict[str, Any]:
+    """Return a past attempt of a job."""
+    return {
+        "number": row.number,
+        "worker": identity.display_name(row.worker),
+        "started_at": timestamp(row.started_at),
+        "ended_at": timestamp(row.ended_at),
+        "error": row.error,
+    }
+
+
 def sample_views(rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     """Return the samples of the queues, those of one moment together; ``at`` is in seconds since the epoch."""
     return [

@@ -51,6 +51,9 @@ def test_a_job_that_asks_for_it_is_tried_again_after_a_back_off(stack: Stack, wo
     assert stack.wait_state(task_id, "SUCCESS")["result"] == 3
     [(attempts, retries)] = stack.ledger("SELECT attempts, retries FROM job WHERE id = ?", task_id)
     assert (attempts, retries) == (3, 2)
+    past = stack.http.get(f"/flask/tasks/{task_id}").json()["past_attempts"]
+    assert [attempt["number"] for attempt in past] == [1, 2]
+    assert all(attempt["error"] and attempt["worker"] for attempt in past)
 
 
 def test_a_job_that_has_used_up_its_retries_fails(stack: Stack, worker: str) -> None:

@@ -21,6 +21,12 @@ NOT_DESCRIBED = {
     "GET /flask/docs",
     "GET /flask/openapi.json",
     "GET /flask/static/{filename}",
+    "POST /flask/ui/submit/{name}",
+    "POST /flask/ui/tasks/{task_id}/cancel",
+    "POST /flask/ui/tasks/{task_id}/retry",
+    "POST /flask/ui/todos",
+    "POST /flask/ui/todos/{todo_id}",
+    "POST /flask/ui/todos/{todo_id}/delete",
 }
 
 #: The routes that clients rely on.

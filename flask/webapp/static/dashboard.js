@@ -1,0 +1,322 @@
+// Makes the pages live. Without this file they work by page loads; with it, the same pages and forms are fetched, and
+// their parts are put into the page that is open:
+//   data-live   a part that is kept up to date
+//   data-part   a part that a form inside it replaces, for instance by itself with errors
+import { Chart } from "./chart.js";
+
+const POLL = 5_000; // while no stream is open
+const STREAM_AGAIN = 30_000; // after the server has refused one
+const HIDDEN_FOR = 30_000; // a page that nobody looks at gives its stream back
+
+// --- times --------------------------------------------------------------------------------------------------------
+
+const lag = Date.now() / 1000 - Number(document.body.dataset.now); // of the server's clock
+const now = () => Date.now() / 1000 - lag;
+
+function duration(seconds) {
+	if (seconds < 60) return seconds < 9.95 ? `${Math.max(seconds, 0).toFixed(1)} s` : `${seconds.toFixed(0)} s`;
+	const pad = (number) => String(number).padStart(2, "0");
+	const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
+	return hours ? `${hours}:${pad(minutes)}:${pad(rest)}` : `${minutes}:${pad(rest)}`;
+}
+
+function relative(seconds) {
+	const far = Math.abs(seconds);
+	if (far < 2) return "now";
+	const [value, unit] =
+		far < 60 ? [far, "s"] : far < 3600 ? [far / 60, "min"] : far < 172_800 ? [far / 3600, "h"] : [far / 86_400, "days"];
+	const text = `${Math.floor(value)} ${unit}`;
+	return seconds < 0 ? `in ${text}` : `${text} ago`;
+}
+
+function tick() {
+	for (const time of document.querySelectorAll("main time")) {
+		time.title ||= new Date(time.dateTime).toLocaleString();
+		write(time, relative(now() - Date.parse(time.dateTime) / 1000));
+	}
+	for (const span of document.querySelectorAll("[data-since]")) write(span, duration(now() - Number(span.dataset.since)));
+}
+
+function write(element, text) {
+	if (element.textContent !== text) element.textContent = text;
+}
+
+// --- putting parts into the page ------------------------------------------------------------------------------------
+
+const parse = (html) => new DOMParser().parseFromString(html, "text/html");
+
+// Replace an element, and keep the focus where it was.
+function replace(old, fresh) {
+	const focused = old.contains(document.activeElement) ? document.activeElement : null;
+	const place = focused && [...old.querySelectorAll(focused.tagName)].indexOf(focused);
+	old.replaceWith(fresh);
+	if (focused) [...fresh.querySelectorAll(focused.tagName)][place]?.focus();
+}
+
+const edited = (part) => [...part.querySelectorAll("input[name=text]")].some((input) => input.value !== input.defaultValue);
+
+// Make a list like another one, item by item: what is being edited stays.
+function merge(old, fresh) {
+	for (const item of [...old.children]) if (!fresh.querySelector(`[id="${item.id}"]`)) item.remove();
+	for (const [place, item] of [...fresh.children].entries()) {
+		const known = item.id && old.querySelector(`[id="${item.id}"]`);
+		if (!known) old.insertBefore(item, old.children[place] ?? null);
+		else if (!edited(known)) replace(known, item);
+	}
+}
+
+function update(page) {
+	for (const part of document.querySelectorAll("[data-live]")) {
+		const fresh = page.getElementById(part.id);
+		if (!fresh) continue;
+		if (part.id === "todos") merge(part, fresh);
+		else replace(part, fresh);
+	}
+	tick();
+}
+
+// Fetch this page again. What is pushed meanwhile may be newer than the page, so it waits.
+let pushed = null;
+
+async function refresh() {
+	if (pushed) return;
+	pushed = [];
+	try {
+		const address = new URL(location.href);
+		address.searchParams.delete("said");
+		const answer = await fetch(address, { headers: { Accept: "text/html" } });
+		if (answer.ok) update(parse(await answer.text()));
+		if (charts.length > 0) await loadHistory();
+	} catch {
+		// The server is being restarted, perhaps; the next time will do.
+	} finally {
+		const waiting = pushed;
+		pushed = null;
+		for (const rows of waiting) putRows(rows);
+	}
+}
+
+// --- rows that are pushed -------------------------------------------------------------------------------------------
+
+function rowsOf(html) {
+	const template = document.createElement("template");
+	template.innerHTML = html;
+	return [...template.content.querySelectorAll("tr")];
+}
+
+function belongs(row, list) {
+	const { states, type, q } = list.dataset;
+	return (
+		(!states || states.split(" ").includes(row.dataset.state)) &&
+		(!type || type === row.dataset.type) &&
+		(!q || row.id.startsWith(`job-${q}`))
+	);
+}
+
+function putRows(html) {
+	if (pushed) {
+		pushed.push(html);
+		return;
+	}
+	const job = document.getElementById("job");
+	const list = document.getElementById("list");
+	const rows = rowsOf(html);
+	if (job && rows.some((row) => row.id === `job-${job.dataset.id}`)) refresh();
+	if (list) for (const row of rows) putRow(row, list);
+	tick();
+}
+
+function putRow(row, list) {
+	const body = list.querySelector("tbody");
+	const old = document.getElementById(row.id);
+	if (!belongs(row, list)) old?.remove();
+	else if (old) replace(old, row);
+	else if ("newest" in list.dataset) {
+		const older = [...body.rows].find((other) => Number(other.dataset.seq) < Number(row.dataset.seq));
+		if (!older && body.rows.length >= Number(list.dataset.size)) return;
+		row.classList.add("new");
+		body.insertBefore(row, older ?? null);
+		while (body.rows.length > Number(list.dataset.size)) body.lastElementChild.remove();
+	}
+}
+
+// So much has changed that only the newest rows are told.
+let reloadAt = 0;
+
+function reset(html) {
+	const list = document.getElementById("list");
+	if (list && "newest" in list.dataset && !list.dataset.states && !list.dataset.type && !list.dataset.q) {
+		if (pushed) return;
+		const body = list.querySelector("tbody");
+		body.replaceChildren(...rowsOf(html).slice(0, Number(list.dataset.size)));
+		tick();
+	} else if (Date.now() > reloadAt) {
+		// Not all viewers at the same moment.
+		const pause = POLL + Math.random() * POLL;
+		reloadAt = Date.now() + pause;
+		setTimeout(refresh, pause);
+	}
+}
+
+// --- the stream, and polling while there is none --------------------------------------------------------------------
+
+let stream = null;
+let polling = null;
+let again = null;
+
+function connect() {
+	clearTimeout(again);
+	stream = new EventSource("/flask/live");
+	let opened = false;
+	stream.addEventListener("open", () => {
+		clearInterval(polling);
+		polling = null;
+		say("live", true);
+		// A stream that reconnects tells what was missed; a new one begins now, and the page is a moment older.
+		if (!opened) refresh();
+		opened = true;
+	});
+	stream.addEventListener("error", () => {
+		polling ??= setInterval(refresh, POLL);
+		say("every 5 s", false);
+		if (stream?.readyState === EventSource.CLOSED) again = setTimeout(connect, STREAM_AGAIN);
+	});
+	stream.addEventListener("jobs", (event) => putRows(event.data));
+	stream.addEventListener("reset", (event) => reset(event.data));
+	stream.addEventListener("panel", (event) => {
+		const panel = document.getElementById("panel");
+		if (!panel) return;
+		const fresh = panel.cloneNode(false);
+		fresh.innerHTML = event.data;
+		replace(panel, fresh);
+		tick();
+	});
+	stream.addEventListener("sample", (event) => addSample(JSON.parse(event.data)));
+}
+
+function disconnect() {
+	stream?.close();
+	stream = null;
+	clearTimeout(again);
+	clearInterval(polling);
+	polling = null;
+}
+
+function say(text, on) {
+	const live = document.getElementById("live");
+	live.hidden = false;
+	live.toggleAttribute("data-on", on);
+	live.textContent = text;
+}
+
+let leaving = null;
+document.addEventListener("visibilitychange", () => {
+	clearTimeout(leaving);
+	if (document.hidden) leaving = setTimeout(disconnect, HIDDEN_FOR);
+	else if (!stream) connect();
+});
+
+// --- charts ---------------------------------------------------------------------------------------------------------
+
+const charts = [];
+let samples = [];
+
+function startCharts(place) {
+	const queues = place.dataset.queues.split(" ");
+	place.hidden = false;
+	charts.push(
+		new Chart(document.getElementById("chart-depth"), queues, (queue) => queue.unfinished),
+		new Chart(document.getElementById("chart-done"), queues, (queue) => queue.out_rate),
+	);
+}
+
+async function loadHistory() {
+	const answer = await fetch("/flask/queues/history");
+	if (answer.ok) samples = (await answer.json()).data;
+	for (const chart of charts) chart.draw(samples);
+}
+
+function addSample(sample) {
+	if (samples.length > 0 && sample.at <= samples.at(-1).at) return;
+	samples = [...samples.filter((old) => old.at > sample.at - 600), sample];
+	for (const chart of charts) chart.draw(samples);
+}
+
+// --- forms ----------------------------------------------------------------------------------------------------------
+
+document.addEventListener("submit", async (event) => {
+	const form = event.target;
+	if (form.method !== "post") return;
+	event.preventDefault();
+	const button = event.submitter;
+	if (button?.ariaDisabled) return; // it is being sent
+	if (button) button.ariaDisabled = "true";
+	try {
+		await send(form);
+	} catch {
+		notice("The server does not answer. Nothing was sent; please try again in a moment.");
+	}
+	if (button) button.ariaDisabled = null;
+});
+
+async function send(form) {
+	const body = new URLSearchParams(new FormData(form));
+	for (const input of form.querySelectorAll("input[type=datetime-local]")) {
+		if (input.value) body.set(input.name, new Date(input.value).toISOString());
+	}
+	const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "text/html" } });
+	const page = parse(await answer.text());
+	notice(...(page.getElementById("problem") ?? page.getElementById("notice"))?.childNodes ?? ["The server does not answer."]);
+	const part = form.closest("[data-part]");
+	const fresh = part && page.getElementById(part.id);
+	if (fresh) {
+		for (const input of form.querySelectorAll("input[type=datetime-local]")) {
+			const same = fresh.querySelector(`[id="${input.id}"]`);
+			if (same) same.value = input.value;
+		}
+		replace(part, fresh);
+		localTimes();
+		fresh.querySelector("[aria-invalid]")?.focus();
+	}
+	if (answer.ok) await refresh();
+}
+
+function notice(...words) {
+	document.getElementById("notice").replaceChildren(...words);
+}
+
+// Another kind of job: only the form changes.
+document.addEventListener("click", async (event) => {
+	const link = event.target.closest("a[data-form]");
+	if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+	event.preventDefault();
+	try {
+		const page = parse(await (await fetch(link.href, { headers: { Accept: "text/html" } })).text());
+		replace(document.getElementById("submit"), page.getElementById("submit"));
+		localTimes();
+	} catch {
+		location.href = link.href;
+	}
+});
+
+// A tick is saved at once.
+document.addEventListener("change", (event) => {
+	if (event.target.matches("#todos input[name=done]")) event.target.form.requestSubmit();
+});
+
+// Times are entered in the viewer's own zone.
+function localTimes() {
+	for (const zone of document.querySelectorAll(".zone")) zone.textContent = "your time";
+}
+
+// --------------------------------------------------------------------------------------------------------------------
+
+localTimes();
+tick();
+setInterval(tick, 1000);
+const place = document.getElementById("charts");
+if (place) {
+	startCharts(place);
+	loadHistory().catch(() => {});
+}
+if (document.querySelector("#list, #job")) connect();
