@@ -13,10 +13,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from jobs.catalogue import JOB_TYPES, JobType
+from jobs.numbers import plain
 from webapp.models import Submission
 
 #: Texts that may be longer than this get a field of several lines.
 ONE_LINE = 500
+#: A limit that is not worth telling.
+SAYS_NOTHING = 1e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,14 +106,17 @@ def _field(path: str, part: dict[str, Any], required: bool) -> FormField:
         choices = (("", "any"), *choices)
     start = part["default"] if "default" in part else next(iter(part.get("examples", [])), None)
     names = {"minimum": "min", "maximum": "max", "minLength": "minlength", "maxLength": "maxlength"}
-    limits = {names[name]: f"{part[name]:g}" for name in names if name in part} if kind != "json" else {}
+    limits = {names[name]: str(plain(part[name])) for name in names if name in part}
     if kind == "number":
         limits["step"] = "1" if part["type"] == "integer" else "any"
+    hint = part.get("description", "")
+    if "minimum" in part and part.get("maximum", SAYS_NOTHING) < SAYS_NOTHING:
+        hint = f"{hint} From {limits['min']} to {limits['max']}.".strip()
     return FormField(
         path=path,
         kind=kind,
         label=path.rpartition(".")[2].replace("_", " ").capitalize(),
-        hint=part.get("description", ""),
+        hint=hint,
         value="" if start is None else start if isinstance(start, str) else json.dumps(start),
         required=required,
         choices=choices,
