@@ -116,7 +116,7 @@ def _watch(
     selector = selectors.DefaultSelector()
     for _ in range(count):
         stream = socket.create_connection((host, port))
-        stream.sendall(f"GET /flask/live HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        stream.sendall(f"GET /flask/live HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: gzip\r\n\r\n".encode())
         if not stream.recv(4096).startswith(b"HTTP/1.1 200"):
             sys.exit(1)
         selector.register(stream, selectors.EVENT_READ, stream)

@@ -53,8 +53,12 @@ class LedgerScheduler(Scheduler):
         self._next_comparison = time.monotonic() + COMPARE_EVERY
         self._suspicious: set[str] = set()
         self._next_clearing = time.monotonic()
-        sampling.start_recording()
         super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Begin: Celery makes a second scheduler, for its banner, which never does."""
+        super().setup_schedule()
+        sampling.start_recording()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Do what is due; return the seconds until the next look."""

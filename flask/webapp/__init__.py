@@ -11,6 +11,7 @@ from webapp import (
     health,
     home,
     jobs,
+    live,
     problems,
     queues,
     requests,
@@ -27,6 +28,6 @@ def create_app() -> APIFlask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     problems.register(app)
     documentation.configure(app)
-    for module in (home, submission, jobs, download, events, todos, queues, health, compatibility, dashboard):
+    for module in (home, submission, jobs, download, events, todos, queues, health, compatibility, dashboard, live):
         app.register_blueprint(module.blueprint, url_prefix="/flask")
     return app

@@ -3,7 +3,7 @@
 import time
 
 from apiflask import APIBlueprint
-from flask import Response, json
+from flask import Response, json, request
 from sqlalchemy import Connection
 
 from jobs.ledger import queries
@@ -41,7 +41,7 @@ class Pages:
         return False
 
     def _rows(self, connection: Connection, change: Change) -> bytes:
-        if change is None:
+        if change is None or len(change) > PAGE:
             return event("reset", dashboard.rows_html(queries.page(connection, limit=PAGE)))
         return event("jobs", dashboard.rows_html(change)) if change else b""
 
@@ -65,4 +65,4 @@ _pages = Pages()
 @blueprint.get("/live")
 def live() -> Response:
     """Follow what the dashboard shows."""
-    return open_stream(_pages)
+    return open_stream(_pages, compressed=request.accept_encodings.quality("gzip") > 0)

@@ -11,8 +11,9 @@ import selectors
 import socket
 import threading
 import time
+import zlib
 from collections import deque
-from functools import cache
+from functools import cache, cached_property
 from typing import Protocol
 
 from flask import Response, request
@@ -25,8 +26,9 @@ from webapp.problems import unavailable
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks, and after one that found too much to tell.
+#: Seconds between two looks, and after one that found more changed jobs than anybody can read.
 INTERVAL, BREATH = 0.25, 1.0
+MANY = 20
 #: Seconds between signs of life on a quiet stream; shorter than Nginx's read timeout.
 KEEP_ALIVE = 15.0
 #: Bytes that a viewer may lag behind before it is left alone; it comes back and is told what it has missed.
@@ -37,9 +39,11 @@ _HEAD = (
     b"Content-Type: text/event-stream; charset=utf-8\r\n"
     b"Cache-Control: no-store\r\n"
     b"X-Accel-Buffering: no\r\n"  # Nginx hands each event on at once
-    b"Connection: close\r\n\r\n"
-    b"retry: 2000\n\n"
+    b"Connection: close\r\n"
 )
+_RETRY = b"retry: 2000\n\n"
+#: Of a gzip file (RFC 1952) without a name or a time.
+_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
 
 class Kind(Protocol):
@@ -61,10 +65,10 @@ def event(name: str, data: str) -> bytes:
     return f"id: {int(time.time() * 1000)}\nevent: {name}\n{lines}\n".encode()
 
 
-def open_stream(kind: Kind) -> Response:
+def open_stream(kind: Kind, *, compressed: bool = False) -> Response:
     """Answer the current request with a stream. Raises a 503 problem when as many are open as may be."""
     if request.method != "HEAD":
-        streams().admit(kind, _last_event())
+        streams().admit(kind, _last_event(), compressed)
     # Gunicorn sends this to nobody, unless it was only asked for the head.
     return Response(mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
 
@@ -86,20 +90,36 @@ def _take_socket() -> socket.socket:
     return ours
 
 
+class Words:
+    """What is said to many: compressed once for all who want it so."""
+
+    def __init__(self, plain: bytes) -> None:
+        self.plain = plain
+
+    @cached_property
+    def compressed(self) -> bytes:
+        """A piece of a gzip stream that refers to nothing before it, so that it fits into every stream."""
+        compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        return compressor.compress(self.plain) + compressor.flush(zlib.Z_FULL_FLUSH)
+
+
 class Viewer:
     """The other end of a stream."""
 
-    def __init__(self, kind: Kind, last_event: float | None) -> None:
+    def __init__(self, kind: Kind, last_event: float | None, compressed: bool) -> None:
         self.kind = kind
         self.last_event = last_event
         self.socket = _take_socket()
-        self.unsent = bytearray()
         self.spoken_at = time.monotonic()
+        self._compressed = compressed
+        self.unsent = bytearray(_HEAD)
+        self.unsent += b"Content-Encoding: gzip\r\n\r\n" + _GZIP_HEADER if compressed else b"\r\n"
+        self.tell(Words(_RETRY))
 
-    def tell(self, words: bytes) -> bool:
+    def tell(self, words: Words) -> bool:
         """Send what the socket takes, and keep the rest; return whether the viewer is still with us."""
-        self.unsent += words
-        if words:
+        if words.plain:
+            self.unsent += words.compressed if self._compressed else words.plain
             self.spoken_at = time.monotonic()
         try:
             while self.unsent:
@@ -120,6 +140,10 @@ class Viewer:
             return False
 
 
+_STILL_HERE = Words(b": still here\n\n")
+_NOTHING = Words(b"")
+
+
 class Streams:
     """All streams of a process, and the thread that serves them."""
 
@@ -132,14 +156,12 @@ class Streams:
         self._selector = selectors.DefaultSelector()
         threading.Thread(target=self._run, name="streams", daemon=True).start()
 
-    def admit(self, kind: Kind, last_event: float | None) -> None:
+    def admit(self, kind: Kind, last_event: float | None, compressed: bool) -> None:
         """Serve the client of the current request from now on."""
         with self._anybody:
             if len(self._viewers) + len(self._newcomers) >= self._limit:
                 raise unavailable("As many streams are open as this server allows.", retry_after=5)
-            viewer = Viewer(kind, last_event)
-            viewer.tell(_HEAD)
-            self._newcomers.append(viewer)
+            self._newcomers.append(Viewer(kind, last_event, compressed))
             self._anybody.notify()
 
     def _run(self) -> None:
@@ -165,27 +187,27 @@ class Streams:
             change = feed.look()
             self._welcome(connection)
             self._spread(connection, change)
-            self._attend(BREATH if change is None else INTERVAL)
+            self._attend(BREATH if change is None or len(change) > MANY else INTERVAL)
 
     def _welcome(self, connection: Connection) -> None:
         while self._newcomers:
             viewer = self._newcomers[0]
-            words = viewer.kind.opening(connection, viewer.last_event)
+            words = Words(viewer.kind.opening(connection, viewer.last_event))
             self._viewers.add(viewer)
             self._newcomers.popleft()
             self._selector.register(viewer.socket, selectors.EVENT_READ, viewer)
             self._tell(viewer, words)
 
     def _spread(self, connection: Connection, change: Change) -> None:
-        news: dict[Kind, bytes] = {}
+        news: dict[Kind, Words] = {}
         now = time.monotonic()
         for viewer in list(self._viewers):
             if viewer.kind not in news:
-                news[viewer.kind] = viewer.kind.news(connection, change)
+                news[viewer.kind] = Words(viewer.kind.news(connection, change))
             words = news[viewer.kind]
-            if not words and now - viewer.spoken_at > KEEP_ALIVE:
-                words = b": still here\n\n"
-            if words:
+            if not words.plain and now - viewer.spoken_at > KEEP_ALIVE:
+                words = _STILL_HERE
+            if words.plain:
                 self._tell(viewer, words)
             if viewer.kind.over() and not viewer.unsent:
                 self._dismiss(viewer)
@@ -199,9 +221,9 @@ class Streams:
                 if events & selectors.EVENT_READ and not viewer.listens():
                     self._dismiss(viewer)
                 elif events & selectors.EVENT_WRITE:
-                    self._tell(viewer, b"")
+                    self._tell(viewer, _NOTHING)
 
-    def _tell(self, viewer: Viewer, words: bytes) -> None:
+    def _tell(self, viewer: Viewer, words: Words) -> None:
         if viewer.tell(words):
             waits_for = selectors.EVENT_READ | (selectors.EVENT_WRITE if viewer.unsent else 0)
             self._selector.modify(viewer.socket, waits_for, viewer)

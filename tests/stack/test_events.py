@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
@@ -114,3 +115,34 @@ def open_sockets(stack: Stack) -> int:
     """Count the open TCP connections in the web container."""
     table = stack.docker("exec", stack.flask, "cat", "/proc/net/tcp")
     return sum(line.split()[3] == "01" for line in table.splitlines()[1:])
+
+
+def test_the_dashboard_is_told_rows_samples_and_the_panel_compressed(stack: Stack) -> None:
+    awaited = {"jobs", "sample", "panel", "row"}
+    with stack.http.stream("GET", "/flask/live") as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        task_id = stack.submit_heavy()
+        for line in answer.iter_lines():
+            name, _, value = line.partition(": ")
+            if name == "event":
+                awaited.discard(value)
+            if f'id="job-{task_id}"' in line:
+                assert line.startswith("data: ")
+                awaited.discard("row")
+            if not awaited:
+                break
+
+
+def test_more_changes_than_anybody_reads_are_told_as_the_newest_page(stack: Stack) -> None:
+    with stack.http.stream("GET", "/flask/live", headers={"Accept-Encoding": "identity"}) as answer:
+        assert "Content-Encoding" not in answer.headers
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: stack.submit_heavy(), range(400)))
+        rows = 0
+        lines = answer.iter_lines()
+        assert any(line == "event: reset" for line in lines)
+        for line in lines:
+            if not line:
+                break
+            rows += line.count('id="job-')
+    assert rows == 50

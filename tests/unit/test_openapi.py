@@ -19,6 +19,7 @@ from jobs.settings import settings
 NOT_DESCRIBED = {
     "GET /flask/",
     "GET /flask/docs",
+    "GET /flask/live",
     "GET /flask/openapi.json",
     "GET /flask/static/{filename}",
     "POST /flask/ui/submit/{name}",

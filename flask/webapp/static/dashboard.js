@@ -178,7 +178,7 @@ function connect() {
 	});
 	stream.addEventListener("error", () => {
 		polling ??= setInterval(refresh, POLL);
-		say("every 5 s", false);
+		say("updated every 5 s", false);
 		if (stream?.readyState === EventSource.CLOSED) again = setTimeout(connect, STREAM_AGAIN);
 	});
 	stream.addEventListener("jobs", (event) => putRows(event.data));
