@@ -14,7 +14,7 @@ async function look() {
 			if (parts.ledger !== "ok") troubles.push(`The ledger ${parts.ledger}`);
 			if (parts.workers === 0) troubles.push("no worker is there");
 			text = well
-				? `All is well: RabbitMQ and the ledger answer, ${parts.workers} worker${parts.workers === 1 ? "" : "s"} run jobs.`
+				? `All is well: RabbitMQ and the ledger answer. Workers: ${parts.workers}.`
 				: `Not all is well: ${troubles.join("; ")}. Jobs are accepted all the same, and run later.`;
 			if (parts.ledger !== "ok") text = `Not well: ${troubles.join("; ")}.`;
 		}
