@@ -284,7 +284,10 @@ async function send(form) {
 		localTimes();
 		fresh.querySelector("[aria-invalid]")?.focus();
 	}
-	if (answer.ok) refresh();
+	if (!answer.ok) return;
+	for (const error of form.querySelectorAll(".error")) error.remove();
+	for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+	refresh();
 }
 
 function notice(...words) {
