@@ -175,13 +175,17 @@ def parse(name: str, sent: Mapping[str, str]) -> Form:
             for parent in parents:
                 place = place.setdefault(parent, {})
             place[last] = part.parse(text)
-    for path in sent.keys() - {part.path for part in form.fields}:
-        form.errors[""] = f"There is no field {path[:50]!r}."
+    known = {part.path for part in form.fields}
+    # Left to the model to refuse.
+    body["input_params"].update((path, text) for path, text in sent.items() if path not in known)
     try:
         form.submission = Submission.model_validate(body).root
     except ValidationError as error:
         for item in error.errors():
             # The place begins with the kind of job, and for a parameter goes on with `input_params`.
             path = ".".join(str(step) for step in item["loc"][1:] if step != "input_params")
-            form.errors[path if any(part.path == path for part in form.fields) else ""] = item["msg"]
+            if path in known:
+                form.errors[path] = item["msg"]
+            else:
+                form.errors[""] = f"{path[:50]}: {item['msg']}"
     return form

@@ -6,6 +6,7 @@ import { Chart } from "./chart.js";
 
 const POLL = 5_000; // while no stream is open
 const STREAM_AGAIN = 30_000; // after the server has refused one
+const FRESH = 4_000; // so long after it was asked for, a page needs no look at what it has missed
 const HIDDEN_FOR = 30_000; // a page that nobody looks at gives its stream back
 
 // --- times --------------------------------------------------------------------------------------------------------
@@ -75,12 +76,17 @@ function update(page) {
 	tick();
 }
 
-// Fetch this page again. What is pushed meanwhile may be newer than the page, so it waits.
-let pushed = null;
+// Fetch this page again. What is to happen meanwhile waits, for it may be newer than the page that is on its way.
+let waiting = null;
+
+function busy(action) {
+	if (waiting && !waiting.includes(action)) waiting.push(action);
+	return waiting !== null;
+}
 
 async function refresh() {
-	if (pushed) return;
-	pushed = [];
+	if (busy(refresh)) return;
+	waiting = [];
 	try {
 		const address = new URL(location.href);
 		address.searchParams.delete("said");
@@ -90,9 +96,9 @@ async function refresh() {
 	} catch {
 		// The server is being restarted, perhaps; the next time will do.
 	} finally {
-		const waiting = pushed;
-		pushed = null;
-		for (const rows of waiting) putRows(rows);
+		const actions = waiting;
+		waiting = null;
+		for (const action of actions) action();
 	}
 }
 
@@ -114,10 +120,7 @@ function belongs(row, list) {
 }
 
 function putRows(html) {
-	if (pushed) {
-		pushed.push(html);
-		return;
-	}
+	if (busy(() => putRows(html))) return;
 	const job = document.getElementById("job");
 	const list = document.getElementById("list");
 	const rows = rowsOf(html);
@@ -146,7 +149,7 @@ let reloadAt = 0;
 function reset(html) {
 	const list = document.getElementById("list");
 	if (list && "newest" in list.dataset && !list.dataset.states && !list.dataset.type && !list.dataset.q) {
-		if (pushed) return;
+		if (busy(() => reset(html))) return;
 		const body = list.querySelector("tbody");
 		body.replaceChildren(...rowsOf(html).slice(0, Number(list.dataset.size)));
 		tick();
@@ -163,17 +166,20 @@ function reset(html) {
 let stream = null;
 let polling = null;
 let again = null;
+let streams = 0;
 
 function connect() {
 	clearTimeout(again);
 	stream = new EventSource("/flask/live");
+	streams += 1;
 	let opened = false;
 	stream.addEventListener("open", () => {
 		clearInterval(polling);
 		polling = null;
 		say("live", true);
-		// A stream that reconnects tells what was missed; a new one begins now, and the page is a moment older.
-		if (!opened) refresh();
+		// A stream that reconnects tells what was missed, and a first one what happened in the last seconds; for any
+		// other the page may be too old.
+		if (!opened && (streams > 1 || performance.now() > FRESH)) refresh();
 		opened = true;
 	});
 	stream.addEventListener("error", () => {
@@ -278,7 +284,10 @@ async function send(form) {
 		localTimes();
 		fresh.querySelector("[aria-invalid]")?.focus();
 	}
-	if (answer.ok) await refresh();
+	if (!answer.ok) return;
+	for (const error of form.querySelectorAll(".error")) error.remove();
+	for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+	refresh();
 }
 
 function notice(...words) {
