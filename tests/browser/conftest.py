@@ -1,25 +1,14 @@
 """Chromium, and pages in it that are watched while a test uses them."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.support import DESKTOP, OpenPage, Watch
+from tests.browser.support import DESKTOP, OPTIONS, OpenPage, Watch, find_chromium
 from tests.stack.support import Stack
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-OPTIONS = (
-    "--no-sandbox",  # which root cannot have
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 #: Milliseconds that anything on a page may take, on a machine that is busy with the stack as well.
 PATIENCE = 20_000
@@ -29,7 +18,7 @@ PATIENCE = 20_000
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """Return a browser; without one the tests are skipped, and fail where CI has to run them."""
-    program = next(filter(None, map(shutil.which, NAMES)), None)
+    program = find_chromium()
     if program is None:
         if os.environ.get("CI") == "true":
             pytest.fail("no Chromium is installed, and CI must run the browser tests", pytrace=False)

@@ -1,6 +1,7 @@
 """The pages can be used by everybody: axe finds nothing, the keyboard is enough, a phone is wide enough."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,15 +13,18 @@ from tests.stack.support import Stack
 
 
 @pytest.fixture(scope="module")
-def jobs(stack: Stack) -> dict[str, str]:
+def jobs(stack: Stack) -> Iterator[dict[str, str]]:
     """Return the id of a job that has succeeded, one that has failed, and one for tomorrow."""
     ids = {"SUCCESS": stack.submit("text", text="word " * 40, repeat=3), "FAILURE": stack.submit("divide", a=1, b=0)}
     for state, task_id in ids.items():
         stack.wait_state(task_id, state)
-    later = {"task_type": "heavy", "run_at": "2999-01-01T00:00:00Z"}
+    later = {"task_type": "heavy", "run_at": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
     ids["PENDING"] = stack.http.post("/flask/tasks", json=later).json()["task_id"]
-    stack.http.post("/flask/todos", json={"text": "a to-do with a rather long text that may not fit " * 5, "done": True})
-    return ids
+    stack.http.post(
+        "/flask/todos", json={"text": "a to-do with a rather long text that may not fit " * 5, "done": True}
+    )
+    yield ids
+    stack.http.delete(f"/flask/tasks/{ids['PENDING']}")
 
 
 Open = Callable[[Page, dict[str, str]], Any]
@@ -28,7 +32,7 @@ Open = Callable[[Page, dict[str, str]], Any]
 #: Every page, and the states in which it looks different.
 PAGES: dict[str, Open] = {
     "front page": lambda page, jobs: page.goto("/"),
-    "jobs": lambda page, jobs: (page.goto("/flask?form=image_processing"), live(page)),
+    "jobs": lambda page, jobs: open_list(page),
     "wrong form": lambda page, jobs: send_wrong_form(page),
     "no jobs": lambda page, jobs: page.goto("/flask?q=ffff-no-such-id"),
     "job that has succeeded": lambda page, jobs: page.goto(f"/flask/tasks/{jobs['SUCCESS']}?said=accepted"),
@@ -39,8 +43,13 @@ PAGES: dict[str, Open] = {
 }
 
 
+def open_list(page: Page) -> None:
+    page.goto("/flask?form=image_processing&limit=10")
+    live(page)
+
+
 def send_wrong_form(page: Page) -> None:
-    page.goto("/flask?form=divide")
+    page.goto("/flask?form=divide&limit=10")
     fill(page, "divide", a="", b="")
     send_button(page, "divide").click()
     expect(page.locator("[aria-invalid]")).to_have_count(2)
@@ -92,17 +101,20 @@ def test_tab_goes_through_the_page_in_order_and_the_focus_is_seen(stack: Stack, 
     stack.http.post("/flask/todos", json={"text": "reached by keyboard"})
     page.goto(path)
     visited: list[dict[str, Any]] = []
-    while len(visited) < 25:
+    for _ in range(30):
         page.keyboard.press("Tab")
         focused = page.evaluate(FOCUSED)
         if focused["order"] < 0:  # beyond the last element
             break
-        visited.append(focused)
-    assert [focused["order"] for focused in visited] == sorted({focused["order"] for focused in visited})
+        # A field for a time has several stops; the browser shows which.
+        if not visited or visited[-1]["order"] != focused["order"]:
+            visited.append(focused)
+    order = [focused["order"] for focused in visited]
+    assert order == sorted(order)
     assert [focused["name"] for focused in visited if not focused["seen"] or not focused["inside"]] == []
     if path != "/":
-        names = [focused["name"] for focused in visited]
-        assert names[:7] == ["Skip to content", "Warren", "Jobs", "Queues", "To-dos", "API", *names[6:7]]
+        first = [focused["name"] for focused in visited[:6]]
+        assert first == ["Skip to content", "Warren", "Jobs", "Queues", "To-dos", "API"]
 
 
 def test_a_job_is_submitted_and_cancelled_with_the_keyboard_alone(page: Page) -> None:

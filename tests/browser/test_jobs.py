@@ -134,7 +134,9 @@ def test_filters_show_those_jobs_and_no_other_and_new_ones_as_they_come(stack: S
     expect(page).to_have_url(re.compile("status=FAILURE"))
     expect(row(page, failed)).to_be_visible()
     expect(row(page, succeeded)).to_have_count(0)
-    states_and_kinds = page.locator("#jobs tbody tr").evaluate_all("rows => rows.map(r => [r.dataset.state, r.dataset.type])")
+    states_and_kinds = page.locator("#jobs tbody tr").evaluate_all(
+        "rows => rows.map(r => [r.dataset.state, r.dataset.type])"
+    )
     assert all(found == ["FAILURE", "divide"] for found in states_and_kinds)
 
     live(page)

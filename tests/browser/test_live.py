@@ -83,7 +83,9 @@ def test_nothing_is_missed_while_the_web_container_restarts(stack: Stack, open_p
     assert unloaded()
 
 
-def test_where_no_stream_is_given_the_page_looks_again_and_again(stack: Stack, open_page: OpenPage, watch: Watch) -> None:
+def test_where_no_stream_is_given_the_page_looks_again_and_again(
+    stack: Stack, open_page: OpenPage, watch: Watch
+) -> None:
     watch.tolerate("status of 503")
     page = open_page()
     page.clock.install()
