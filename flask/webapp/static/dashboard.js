@@ -5,8 +5,9 @@
 import { Chart } from "./chart.js";
 
 const POLL = 5_000; // while no stream is open
-const STREAM_AGAIN = 30_000; // after the server has refused one
+const LONGEST_PAUSE = 30_000; // between tries to open a stream that the server refuses
 const FRESH = 4_000; // so long after it was asked for, a page needs no look at what it has missed
+const STEADY = 1_500; // after the pointer moved over a button of the list, no row moves
 const HIDDEN_FOR = 30_000; // a page that nobody looks at gives its stream back
 
 // --- times --------------------------------------------------------------------------------------------------------
@@ -102,6 +103,23 @@ async function refresh() {
 	}
 }
 
+// While the pointer is on its way to a button of the list, no row may come in and put another button under it.
+let steadyUntil = 0;
+let missed = null;
+
+document.addEventListener("pointermove", (event) => {
+	if (event.target.closest("#jobs .actions")) steadyUntil = Date.now() + STEADY;
+});
+
+function steady() {
+	if (Date.now() >= steadyUntil) return false;
+	missed ??= setTimeout(() => {
+		missed = null;
+		if (!steady()) refresh();
+	}, steadyUntil - Date.now());
+	return true;
+}
+
 // --- rows that are pushed -------------------------------------------------------------------------------------------
 
 function rowsOf(html) {
@@ -137,6 +155,7 @@ function putRow(row, list) {
 	else if ("newest" in list.dataset) {
 		const older = [...body.rows].find((other) => Number(other.dataset.seq) < Number(row.dataset.seq));
 		if (!older && body.rows.length >= Number(list.dataset.size)) return;
+		if (steady()) return;
 		row.classList.add("new");
 		body.insertBefore(row, older ?? null);
 		while (body.rows.length > Number(list.dataset.size)) body.lastElementChild.remove();
@@ -149,7 +168,7 @@ let reloadAt = 0;
 function reset(html) {
 	const list = document.getElementById("list");
 	if (list && "newest" in list.dataset && !list.dataset.states && !list.dataset.type && !list.dataset.q) {
-		if (busy(() => reset(html))) return;
+		if (steady() || busy(() => reset(html))) return;
 		const body = list.querySelector("tbody");
 		body.replaceChildren(...rowsOf(html).slice(0, Number(list.dataset.size)));
 		tick();
@@ -167,6 +186,7 @@ let stream = null;
 let polling = null;
 let again = null;
 let streams = 0;
+let pause = 2_000;
 
 function connect() {
 	clearTimeout(again);
@@ -177,15 +197,19 @@ function connect() {
 		clearInterval(polling);
 		polling = null;
 		say("live", true);
+		pause = 2_000;
 		// A stream that reconnects tells what was missed, and a first one what happened in the last seconds; for any
 		// other the page may be too old.
 		if (!opened && (streams > 1 || performance.now() > FRESH)) refresh();
 		opened = true;
 	});
 	stream.addEventListener("error", () => {
-		polling ??= setInterval(refresh, POLL);
+		polling ??= setInterval(() => steady() || refresh(), POLL);
 		say("updated every 5 s", false);
-		if (stream?.readyState === EventSource.CLOSED) again = setTimeout(connect, STREAM_AGAIN);
+		if (stream?.readyState === EventSource.CLOSED) {
+			again = setTimeout(connect, pause);
+			pause = Math.min(2 * pause, LONGEST_PAUSE);
+		}
 	});
 	stream.addEventListener("jobs", (event) => putRows(event.data));
 	stream.addEventListener("reset", (event) => reset(event.data));
@@ -287,7 +311,7 @@ async function send(form) {
 	if (!answer.ok) return;
 	for (const error of form.querySelectorAll(".error")) error.remove();
 	for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
-	refresh();
+	if (!steady()) refresh();
 }
 
 function notice(...words) {
