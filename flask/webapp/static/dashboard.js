@@ -34,7 +34,8 @@ function relative(seconds) {
 function tick() {
 	for (const time of document.querySelectorAll("main time")) {
 		time.title ||= new Date(time.dateTime).toLocaleString();
-		write(time, relative(now() - Date.parse(time.dateTime) / 1000));
+		const text = relative(now() - Date.parse(time.dateTime) / 1000);
+		write(time, time.closest(".facts") ? `${time.title}, ${text}` : text);
 	}
 	for (const span of document.querySelectorAll("[data-since]")) write(span, duration(now() - Number(span.dataset.since)));
 }
