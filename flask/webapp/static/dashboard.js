@@ -80,6 +80,7 @@ function update(page) {
 
 // Fetch this page again. What is to happen meanwhile waits, for it may be newer than the page that is on its way.
 let waiting = null;
+let down = false;
 
 function busy(action) {
 	if (waiting && !waiting.includes(action)) waiting.push(action);
@@ -94,9 +95,11 @@ async function refresh() {
 		address.searchParams.delete("said");
 		const answer = await fetch(address, { headers: { Accept: "text/html" } });
 		if (answer.ok) update(parse(await answer.text()));
+		if (down && answer.ok) reconnect();
+		down = answer.status >= 500;
 		if (charts.length > 0) await loadHistory();
 	} catch {
-		// The server is being restarted, perhaps; the next time will do.
+		down = true; // it is being restarted, perhaps
 	} finally {
 		const actions = waiting;
 		waiting = null;
@@ -223,6 +226,11 @@ function connect() {
 		tick();
 	});
 	stream.addEventListener("sample", (event) => addSample(JSON.parse(event.data)));
+}
+
+// The server is back: no need to wait until the next try.
+function reconnect() {
+	if (stream?.readyState === EventSource.CLOSED) connect();
 }
 
 function disconnect() {
