@@ -232,9 +232,9 @@ def republish(connection: Connection, job_ids: Iterable[str]) -> int:
 
 
 def expire(connection: Connection, ended_before: float, limit: int) -> int:
-    """Delete up to ``limit`` jobs that ended before that time, with what is known of their mails; return how many.
+    """Delete up to ``limit`` jobs that ended before that time, with what is known of their mails.
 
-    Idempotency keys from before that time go, too, up to ``limit`` of them.
+    Idempotency keys from before that time go, too, up to ``limit`` of them. Return how many jobs and keys went.
     """
     statement = select(job.c.id).where(job.c.ended_at < ended_before).order_by(job.c.ended_at).limit(limit)
     old = connection.execute(statement).scalars().all()
@@ -242,8 +242,7 @@ def expire(connection: Connection, ended_before: float, limit: int) -> int:
         connection.execute(delete(mail).where(mail.c.job_id.in_(old)))
         connection.execute(delete(job).where(job.c.id.in_(old)))
     keys = select(idempotency.c.key).where(idempotency.c.created_at < ended_before).limit(limit)
-    connection.execute(delete(idempotency).where(idempotency.c.key.in_(keys)))
-    return len(old)
+    return len(old) + connection.execute(delete(idempotency).where(idempotency.c.key.in_(keys))).rowcount
 
 
 def register_worker(connection: Connection, worker_id: str, name: str, queues: str, concurrency: int) -> None:

@@ -223,7 +223,7 @@ def test_old_files_are_removed_and_nothing_else(exports_dir: Path, monkeypatch: 
     monkeypatch.setattr(settings(), "export_expires", 60)
     for name in ("old.csv", "old.1.part", "old.txt"):
         os.utime(exports_dir / name, (0, time.time() - 61))
-    assert exports.remove_expired() == 2
+    assert sum(exports.clearing()) == 2
     assert {path.name for path in exports_dir.iterdir()} == {"old.txt", "new.csv"}
 
 
