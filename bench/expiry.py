@@ -46,7 +46,7 @@ def fill(ledger: Ledger, rows: int) -> None:
             connection.exec_driver_sql(_FILL, values)
     with ledger.writing() as connection:
         connection.exec_driver_sql(
-            "INSERT INTO mail SELECT id, value, 1 FROM job, json_each('[1,2,3,4,5,6,7,8,9,10]') WHERE seq % 100 = 0"
+            "INSERT INTO mail SELECT job.id, value, 1 FROM job, json_each('[1,2,3,4,5,6,7,8,9,10]') WHERE seq % 100 = 0"
         )
         connection.exec_driver_sql(
             "INSERT INTO idempotency"
