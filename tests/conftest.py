@@ -32,6 +32,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="moments of a load at which the power is cut (default: 150)",
     )
+    parser.addoption(
+        "--jobs-of-a-day",
+        type=int,
+        default=300,
+        metavar="N",
+        help="jobs that come and go while the size of the write-ahead log is watched (default: 300)",
+    )
 
 
 def pytest_configure() -> None:

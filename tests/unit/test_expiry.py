@@ -1,0 +1,98 @@
+"""What keeps expiry from blocking anyone: little in each transaction, found by indexes, and pauses. See bench/expiry."""
+
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from jobs.ledger import expiry, mails, moves, queries
+from jobs.ledger.database import Ledger
+from jobs.ledger.records import NewJob
+
+
+def add_ended(ledger: Ledger, count: int) -> None:
+    """Add jobs that have ended, each with a key and a mail."""
+    with ledger.writing() as connection:
+        for _ in range(count):
+            new = NewJob(type="email_sending", queue="export", params={"subject": "x" * 500})
+            moves.submit_once(connection, new, f"key of {new.id}", "print")
+            mails.reserve(connection, new.id, 1)
+            moves.cancel(connection, new.id)
+
+
+def count(ledger: Ledger, table: str) -> int:
+    with ledger.reading() as connection:
+        return int(connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one())
+
+
+def test_a_transaction_removes_no_more_than_a_chunk(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "CHUNK", 10)
+    removed: list[int] = []
+    expire = moves.expire
+    monkeypatch.setattr(moves, "expire", lambda *arguments: removed.append(expire(*arguments)) or removed[-1])
+    add_ended(ledger, 35)
+    assert expiry.remove_old(ledger, time.time() + 1, budget=60) == 70
+    assert removed == [20, 20, 20, 10, 0] or removed == [20, 20, 20, 10]
+    assert [count(ledger, table) for table in ("job", "mail", "idempotency")] == [0, 0, 0]
+
+
+def test_between_transactions_others_have_their_turn(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "CHUNK", 10)
+    pauses: list[float] = []
+    monkeypatch.setattr(expiry.time, "sleep", pauses.append)
+    add_ended(ledger, 35)
+    expiry.remove_old(ledger, time.time() + 1, budget=60)
+    assert len(pauses) >= 3
+    assert min(pauses) > 0
+
+
+def test_what_does_not_fit_into_the_time_is_left_for_the_next(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiry, "CHUNK", 10)
+    add_ended(ledger, 25)
+    assert expiry.remove_old(ledger, time.time() + 1, budget=0) == 20
+    assert count(ledger, "job") == 15
+
+
+def test_keys_alone_are_removed_as_well(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "CHUNK", 10)
+    with ledger.writing() as connection:
+        for number in range(25):
+            moves.submit_once(connection, NewJob(type="heavy", queue="heavy", params={}), f"key {number}", "print")
+    assert expiry.remove_old(ledger, time.time() + 1, budget=60) == 25
+    assert (count(ledger, "job"), count(ledger, "idempotency")) == (25, 0)
+
+
+def test_every_statement_of_expiry_goes_by_an_index(ledger: Ledger) -> None:
+    add_ended(ledger, 3)
+    statements: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        if not statement.startswith(("PRAGMA", "BEGIN")):
+            statements.append((statement, parameters))
+
+    event.listen(ledger._engine, "before_cursor_execute", note)
+    expiry.remove_old(ledger, time.time() + 1, budget=0)
+    event.remove(ledger._engine, "before_cursor_execute", note)
+    assert {statement.split()[0] for statement, _ in statements} == {"SELECT", "DELETE"}
+    for statement, parameters in statements:
+        with ledger.reading() as connection:
+            steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+        assert [step.detail for step in steps if "SCAN" in step.detail or "TEMP B-TREE" in step.detail] == []
+
+
+def test_the_space_of_removed_rows_is_used_again(ledger: Ledger) -> None:
+    def pages() -> int:
+        with ledger.reading() as connection:
+            return int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+
+    sizes = []
+    for _ in range(4):
+        add_ended(ledger, 300)
+        sizes.append(pages())
+        expiry.remove_old(ledger, time.time() + 1, budget=60)
+        with ledger.reading() as connection:
+            assert queries.newest_seq(connection) == 0
+    assert max(sizes) <= 1.1 * sizes[0]
