@@ -26,6 +26,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="requests that Schemathesis makes up for each operation of the API (default: 30)",
     )
     parser.addoption(
+        "--interleavings",
+        type=int,
+        default=25,
+        metavar="N",
+        help="orders of up to 50 moves each in which the state machine of a job is tried (default: 25)",
+    )
+    parser.addoption(
         "--power-cuts",
         type=int,
         default=150,

@@ -1,8 +1,12 @@
 """What must hold of a ledger at every moment, whatever was cut short: asked of the database itself."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from jobs import states
+
+#: Runs a statement and returns its rows, as each driver's connection does.
+Execute = Callable[[str], Iterable[Any]]
 
 
 def _any_of(names: tuple[str, ...]) -> str:
@@ -27,11 +31,19 @@ UNSOUND = {
 }
 
 
-def faults(connection: Any) -> list[str]:
-    """Return what is wrong with a ledger on SQLite, by a connection of its driver; nothing, if all is well."""
-    found = [line for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
-    for what, condition in UNSOUND.items():
-        ids = [job_id for (job_id,) in connection.execute(f"SELECT id FROM job WHERE {condition} LIMIT 10")]
-        if ids:
-            found.append(f"{what}: {', '.join(ids)}")
-    return found
+_QUESTION = f"""
+SELECT CASE {" ".join(f"WHEN {condition} THEN '{what}'" for what, condition in UNSOUND.items())} END, id
+FROM job WHERE {" OR ".join(f"({condition})" for condition in UNSOUND.values())}
+LIMIT 100
+"""
+
+
+def unsound_jobs(execute: Execute) -> list[str]:
+    """Return which jobs must not be as they are, and why."""
+    return [f"{job_id}: {what}" for what, job_id in execute(_QUESTION)]
+
+
+def faults(execute: Execute) -> list[str]:
+    """Return what is wrong with a ledger on SQLite: in its pages and indexes, or with its jobs."""
+    found = [str(line) for (line,) in execute("PRAGMA integrity_check") if line != "ok"]
+    return found + unsound_jobs(execute)

@@ -1,4 +1,4 @@
-"""What keeps expiry from blocking anyone: little in each transaction, found by indexes, and pauses. See bench/expiry."""
+"""What keeps expiry from blocking anyone: little in each transaction, found by indexes, and pauses (bench/expiry)."""
 
 import time
 from typing import Any
@@ -26,30 +26,24 @@ def count(ledger: Ledger, table: str) -> int:
         return int(connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one())
 
 
-def test_a_transaction_removes_no_more_than_a_chunk(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_each_small_transaction_others_have_their_turn(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expiry, "CHUNK", 10)
-    removed: list[int] = []
-    expire = moves.expire
-    monkeypatch.setattr(moves, "expire", lambda *arguments: removed.append(expire(*arguments)) or removed[-1])
     add_ended(ledger, 35)
+    left: list[int] = []
+    pauses: list[float] = []
+
+    def look(pause: float) -> None:
+        left.append(count(ledger, "job"))
+        pauses.append(pause)
+
+    monkeypatch.setattr(time, "sleep", look)
     assert expiry.remove_old(ledger, time.time() + 1, budget=60) == 70
-    assert removed == [20, 20, 20, 10, 0] or removed == [20, 20, 20, 10]
+    assert left[:3] == [25, 15, 5]
+    assert min(pauses) > 0
     assert [count(ledger, table) for table in ("job", "mail", "idempotency")] == [0, 0, 0]
 
 
-def test_between_transactions_others_have_their_turn(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expiry, "CHUNK", 10)
-    pauses: list[float] = []
-    monkeypatch.setattr(expiry.time, "sleep", pauses.append)
-    add_ended(ledger, 35)
-    expiry.remove_old(ledger, time.time() + 1, budget=60)
-    assert len(pauses) >= 3
-    assert min(pauses) > 0
-
-
-def test_what_does_not_fit_into_the_time_is_left_for_the_next(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_does_not_fit_into_the_time_is_left_for_the_next(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expiry, "CHUNK", 10)
     add_ended(ledger, 25)
     assert expiry.remove_old(ledger, time.time() + 1, budget=0) == 20
@@ -89,10 +83,10 @@ def test_the_space_of_removed_rows_is_used_again(ledger: Ledger) -> None:
             return int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
 
     sizes = []
-    for _ in range(4):
-        add_ended(ledger, 300)
+    for _ in range(3):
+        add_ended(ledger, 100)
         sizes.append(pages())
         expiry.remove_old(ledger, time.time() + 1, budget=60)
         with ledger.reading() as connection:
             assert queries.newest_seq(connection) == 0
-    assert max(sizes) <= 1.1 * sizes[0]
+    assert max(sizes) <= 1.2 * sizes[0]

@@ -85,7 +85,7 @@ def broken_promises(cut: Cut) -> list[str]:
             (Path(folder) / name).write_bytes(content)
         connection = pysqlite3.dbapi2.connect(f"{folder}/backend.db")
         try:
-            found = faults(connection)
+            found = faults(connection.execute)
             rows = {
                 job_id: (state, result)
                 for job_id, state, result in connection.execute("SELECT id, state, json_extract(result, '$') FROM job")
