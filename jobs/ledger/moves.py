@@ -148,19 +148,11 @@ def fail(connection: Connection, job_id: str, error: str, *, attempt: int | None
     )
 
 
-def retry_later(
-    connection: Connection,
-    job_id: str,
-    error: str,
-    due_at: float,
-    *,
-    attempt: int | None = None,
-    by: str | None = None,
-) -> bool:
+def retry_later(connection: Connection, job_id: str, error: str, due_at: float, *, attempt: int) -> bool:
     """Put a running job back, to be published again at ``due_at``."""
     return _move(
         connection,
-        _run_of(job_id, attempt, by),
+        _run_of(job_id, attempt, None),
         state=states.RETRY,
         retries=job.c.retries + 1,
         due_at=due_at,
