@@ -5,24 +5,30 @@ import time
 from jobs.ledger import moves
 from jobs.ledger.database import Ledger
 
-#: Jobs removed in one transaction. Their rows and index entries lie all over the file, about a page for each.
-CHUNK = 100
+#: Jobs removed in the first transaction, and in the largest.
+FIRST, LARGEST = 10, 200
+#: Seconds that a transaction may keep other writers waiting; beyond that the next one is smaller.
+HOLD = 0.02
 
 
 def remove_old(ledger: Ledger, ended_before: float, budget: float) -> int:
     """Remove what ended before that time, for about ``budget`` seconds; return how many jobs and keys went.
 
-    Others get at least half of the time: after each transaction comes a pause as long as it took. The commits are not
+    How many jobs can be removed in a moment depends on the disk, and on what hangs on them. So the transactions start
+    small, and grow while they are short. After each comes a pause that is as long, for others. The commits are not
     durable, since what a power cut brings back is removed again.
     """
     until = time.monotonic() + budget
+    limit = FIRST
     total = 0
     while True:
-        began = time.monotonic()
         with ledger.writing(durable=False) as connection:
-            removed = moves.expire(connection, ended_before, CHUNK)
+            began = time.monotonic()
+            removed = moves.expire(connection, ended_before, limit)
         total += removed
         now = time.monotonic()
-        if removed < CHUNK or now > until:
+        if removed < limit or now > until:
             return total
-        time.sleep(now - began)
+        took = now - began
+        limit = min(2 * limit, LARGEST) if took < HOLD / 2 else max(limit // 2, 1) if took > HOLD else limit
+        time.sleep(took)

@@ -26,32 +26,47 @@ def count(ledger: Ledger, table: str) -> int:
         return int(connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one())
 
 
-def test_after_each_small_transaction_others_have_their_turn(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expiry, "CHUNK", 10)
-    add_ended(ledger, 35)
-    left: list[int] = []
-    pauses: list[float] = []
+@pytest.mark.parametrize(
+    ("hold", "left"), [(60, [50, 30, 0]), (0, [50, 45, 43, 42, 41])], ids=["they_are_short", "they_are_long"]
+)
+def test_transactions_grow_or_shrink_and_others_have_their_turn_after_each(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, hold: float, left: list[int]
+) -> None:
+    monkeypatch.setattr(expiry, "HOLD", hold)
+    add_ended(ledger, 60)
+    seen: list[int] = []
 
     def look(pause: float) -> None:
-        left.append(count(ledger, "job"))
-        pauses.append(pause)
+        assert pause > 0
+        seen.append(count(ledger, "job"))
 
     monkeypatch.setattr(time, "sleep", look)
-    assert expiry.remove_old(ledger, time.time() + 1, budget=60) == 70
-    assert left[:3] == [25, 15, 5]
-    assert min(pauses) > 0
+    assert expiry.remove_old(ledger, time.time() + 1, budget=60) == 120
+    assert seen[: len(left)] == left
     assert [count(ledger, table) for table in ("job", "mail", "idempotency")] == [0, 0, 0]
 
 
-def test_what_does_not_fit_into_the_time_is_left_for_the_next(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expiry, "CHUNK", 10)
+def test_a_transaction_has_a_largest_size(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "HOLD", 60)
+    monkeypatch.setattr(expiry, "LARGEST", 12)
+    limits: list[int] = []
+
+    def expire(_connection: Any, _ended_before: float, limit: int) -> int:
+        limits.append(limit)
+        return limit if len(limits) < 5 else 0
+
+    monkeypatch.setattr(moves, "expire", expire)
+    expiry.remove_old(ledger, time.time(), budget=60)
+    assert limits == [10, 12, 12, 12, 12]
+
+
+def test_what_does_not_fit_into_the_time_is_left_for_the_next(ledger: Ledger) -> None:
     add_ended(ledger, 25)
     assert expiry.remove_old(ledger, time.time() + 1, budget=0) == 20
     assert count(ledger, "job") == 15
 
 
-def test_keys_alone_are_removed_as_well(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expiry, "CHUNK", 10)
+def test_keys_alone_are_removed_as_well(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         for number in range(25):
             moves.submit_once(connection, NewJob(type="heavy", queue="heavy", params={}), f"key {number}", "print")
