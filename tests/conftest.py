@@ -17,13 +17,34 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "home")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option of tests/stack/test_openapi.py; pytest looks for options in this file only."""
+    """Add the options of single tests; pytest looks for options in this file only."""
     parser.addoption(
         "--schemathesis-examples",
         type=int,
         default=30,
         metavar="N",
         help="requests that Schemathesis makes up for each operation of the API (default: 30)",
+    )
+    parser.addoption(
+        "--interleavings",
+        type=int,
+        default=25,
+        metavar="N",
+        help="orders of up to 50 moves each in which the state machine of a job is tried (default: 25)",
+    )
+    parser.addoption(
+        "--power-cuts",
+        type=int,
+        default=150,
+        metavar="N",
+        help="moments of a load at which the power is cut (default: 150)",
+    )
+    parser.addoption(
+        "--jobs-of-a-day",
+        type=int,
+        default=300,
+        metavar="N",
+        help="jobs that come and go while the size of the write-ahead log is watched (default: 300)",
     )
 
 

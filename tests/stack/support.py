@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import httpx
 
 from tests.project import ROOT
+from tests.soundness import faults
 
 T = TypeVar("T")
 
@@ -144,6 +145,11 @@ class Stack:
         with closing(sqlite3.connect(f"file:{self.db}/backend.db?mode=ro", uri=True, timeout=10)) as connection:
             return connection.execute(sql, parameters).fetchall()
 
+    def check_ledger(self) -> None:
+        """Fail unless the ledger's file is whole and each of its jobs is as a job may be."""
+        found = faults(self.ledger)
+        assert not found, "\n".join(found)
+
     @staticmethod
     def _accepted(answer: httpx.Response) -> str:
         assert answer.status_code == 202, f"{answer.status_code}: {answer.text}"
@@ -218,10 +224,14 @@ def docker_answers() -> bool:
 
 @contextmanager
 def running(stack: Stack) -> Iterator[Stack]:
-    """Keep a stack running for the length of a block. WARREN_KEEP_STACK=1 leaves it there to be looked at."""
+    """Keep a stack running for the length of a block; its ledger must be sound at the end.
+
+    WARREN_KEEP_STACK=1 leaves it there to be looked at.
+    """
     try:
         stack.build()
         yield stack
+        stack.check_ledger()
     finally:
         stack.http.close()
         if os.environ.get("WARREN_KEEP_STACK") == "1":

@@ -181,7 +181,7 @@ def test_a_worker_that_is_stopped_puts_back_what_it_cannot_finish(stack: Stack) 
     try:
         # In time, before Docker would have killed it, and without counting against the job.
         assert stack.inspect(stack.celery)["State"]["ExitCode"] == 0
-        assert stack.ledger("SELECT state, deaths FROM job WHERE id = ?", task_id) == [("RETRY", 0)]
+        assert stack.ledger("SELECT state, retries, deaths FROM job WHERE id = ?", task_id) == [("RETRY", 0, 0)]
     finally:
         stack.docker("start", stack.celery)
     wait_until(
