@@ -1,0 +1,67 @@
+"""The stack that breaks, its mail server, and the report at the end."""
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos import report
+from tests.chaos.drive import FEW_JOBS, Plan, Run, Subject, is_well
+from tests.chaos.mailserver import MailServer
+from tests.stack.support import PREFIX, Stack, running
+
+RUNS: pytest.StashKey[list[Run]] = pytest.StashKey()
+SEED: pytest.StashKey[str] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RUNS] = []
+    config.stash[SEED] = config.getoption("--chaos-seed") or secrets.token_hex(4)
+
+
+@pytest.fixture(scope="session")
+def runs(pytestconfig: pytest.Config) -> list[Run]:
+    """Return the list that the report is made of."""
+    return pytestconfig.stash[RUNS]
+
+
+@pytest.fixture(scope="session")
+def plan(pytestconfig: pytest.Config) -> Plan:
+    """Return how much of a run was asked for."""
+    jobs = pytestconfig.getoption("--jobs")
+    return Plan(jobs=jobs or FEW_JOBS, full=jobs is not None, seed=pytestconfig.stash[SEED])
+
+
+@pytest.fixture(scope="session")
+def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Return a stack of its own, whose worker sends mails to a server that does not break with it."""
+    stack = Stack(f"{PREFIX}_chaos", tmp_path_factory.mktemp("chaos"))
+    mail = mail_server(stack)
+    stack.env["SMTP_URL"] = mail.url
+    mail.remove()  # left by a run that was killed
+    with running(stack):
+        try:
+            mail.start()
+            yield stack
+        finally:
+            if os.environ.get("WARREN_KEEP_STACK") != "1":
+                mail.remove()
+
+
+@pytest.fixture(scope="session")
+def warren(stack: Stack) -> Subject:
+    """Return Warren as the one that is tested."""
+    return Subject(name="Warren", stack=stack, mail=mail_server(stack), well=is_well)
+
+
+def mail_server(stack: Stack) -> MailServer:
+    return MailServer(stack, f"{stack.prefix}_front_network", f"{stack.prefix}_celery")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the report."""
+    runs = config.stash[RUNS]
+    if runs:
+        terminalreporter.section(f"what became of the jobs (--chaos-seed {config.stash[SEED]})")
+        terminalreporter.write(report.table(runs))
