@@ -83,8 +83,16 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the last lines of each container's log to the report of a test that failed."""
     report = yield
-    stack = getattr(item, "funcargs", {}).get("stack")
-    if report.failed and isinstance(stack, Stack):
+    stacks = {id(found): found for found in _stacks(item)}
+    for stack in stacks.values() if report.failed else ():
         for container in stack.containers():
             report.sections.append((f"last lines of {container}", stack.logs(container, LOG_LINES)))
     return report
+
+
+def _stacks(item: pytest.Item) -> Iterator[Stack]:
+    """Yield the stacks that a test has got from its fixtures."""
+    for value in getattr(item, "funcargs", {}).values():
+        stack = getattr(value, "stack", value)
+        if isinstance(stack, Stack):
+            yield stack

@@ -3,15 +3,19 @@
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.chaos import report
 from tests.chaos.drive import FEW_JOBS, Plan, Run, Subject, is_well
 from tests.chaos.mailserver import MailServer
-from tests.stack.support import PREFIX, Stack, running
+from tests.stack.support import PREFIX, Stack, run, running
 
 RUNS: pytest.StashKey[list[Run]] = pytest.StashKey()
+#: Room for the ledger of the full run and its log of 40 MB, and no more than the containers' memory bears.
+SMALL_DISK = "192m"
+
 SEED: pytest.StashKey[str] = pytest.StashKey()
 
 
@@ -36,7 +40,33 @@ def plan(pytestconfig: pytest.Config) -> Plan:
 @pytest.fixture(scope="session")
 def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Return a stack of its own, whose worker sends mails to a server that does not break with it."""
-    stack = Stack(f"{PREFIX}_chaos", tmp_path_factory.mktemp("chaos"))
+    with running_with_mail(Stack(f"{PREFIX}_chaos", tmp_path_factory.mktemp("chaos"))) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def warren(stack: Stack) -> Subject:
+    """Return Warren as the one that is tested."""
+    return Subject(name="Warren", stack=stack, mail=mail_server(stack), well=is_well)
+
+
+@pytest.fixture(scope="module")
+def warren_on_a_small_disk(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    """Return Warren with its ledger on a file system of its own, in memory, that a test can fill."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    stack = Stack(f"{PREFIX}_disk", tmp_path_factory.mktemp("disk"))
+    stack.db.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "warren_small_disk", str(stack.db)])
+    try:
+        with running_with_mail(stack):
+            yield Subject(name="Warren", stack=stack, mail=mail_server(stack), well=is_well)
+    finally:
+        run(["umount", "--lazy", str(stack.db)])
+
+
+@contextmanager
+def running_with_mail(stack: Stack) -> Iterator[Stack]:
     mail = mail_server(stack)
     stack.env["SMTP_URL"] = mail.url
     mail.remove()  # left by a run that was killed
@@ -47,12 +77,6 @@ def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
         finally:
             if os.environ.get("WARREN_KEEP_STACK") != "1":
                 mail.remove()
-
-
-@pytest.fixture(scope="session")
-def warren(stack: Stack) -> Subject:
-    """Return Warren as the one that is tested."""
-    return Subject(name="Warren", stack=stack, mail=mail_server(stack), well=is_well)
 
 
 def mail_server(stack: Stack) -> MailServer:

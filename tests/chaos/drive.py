@@ -69,7 +69,7 @@ def run(subject: Subject, fault: Fault, plan: Plan) -> Run:
     """Let the fault strike at random moments of a load, wait until the stack is well again, and judge."""
     stack, mail = subject.stack, subject.mail
     dice = random.Random(f"{plan.seed}/{fault.name}")
-    strikes = fault.strikes if plan.full else 1 if fault.briefly else min(2, fault.strikes)
+    strikes = fault.strikes if plan.full else 1
     lasts = fault.lasts if plan.full else fault.briefly
     span = max(strikes * (lasts + MARGIN), plan.jobs / RATE)
     mix = dict(plan.mix)

@@ -3,6 +3,7 @@
 A fault that lasts does so for `scene.seconds`, and is over when its function returns: then nobody helps any more.
 """
 
+import contextlib
 import fcntl
 import sqlite3
 import time
@@ -66,6 +67,8 @@ class Fault:
     breaks_connections: bool
     #: Kinds of jobs that may end as FAILURE, because they cannot do without what it takes away.
     may_fail: frozenset[str]
+    #: Whether it needs a stack of its own, whose ledger is on a small disk.
+    small_disk: bool
 
 
 FAULTS: dict[str, Fault] = {}
@@ -82,6 +85,7 @@ def fault(
     full_only: str = "",
     breaks_connections: bool = False,
     may_fail: frozenset[str] = frozenset(),
+    small_disk: bool = False,
 ) -> Callable[[Callable[[Scene], None]], Callable[[Scene], None]]:
     """Register a function as a fault of its name."""
 
@@ -97,6 +101,7 @@ def fault(
             full_only=full_only,
             breaks_connections=breaks_connections,
             may_fail=may_fail,
+            small_disk=small_disk,
         )
         return strike
 
@@ -113,16 +118,10 @@ def running(scene: Scene, container: str) -> None:
 
 @fault("`kill -9` of a pool process of the worker")
 def pool_process_killed(scene: Scene) -> None:
-    pids = (
-        "import os; "
-        "print(*(p for p in os.listdir('/proc') if p.isdigit() and int(p) not in (1, os.getpid(), os.getppid())"
-        " and 'celery' in open(f'/proc/{p}/cmdline').read()))"
-    )
     running(scene, scene.stack.celery)
-    found = wait_until(
-        lambda: scene.stack.docker("exec", scene.stack.celery, "python", "-c", pids).split(), 30, "the pool is there"
-    )
-    scene.stack.docker("exec", scene.stack.celery, "bash", "-c", f"kill -9 {scene.dice.choice(found)}", check=False)
+    children = ("exec", scene.stack.celery, "bash", "-c", "cat /proc/1/task/1/children")
+    pids = wait_until(lambda: scene.stack.docker(*children).split(), 30, "the pool is there")
+    scene.stack.docker("exec", scene.stack.celery, "bash", "-c", f"kill -9 {scene.dice.choice(pids)}", check=False)
 
 
 @fault("`kill -9` of the worker container")
@@ -190,14 +189,15 @@ def all_killed(scene: Scene) -> None:
 
 @contextmanager
 def paused(scene: Scene, container: str) -> Iterator[None]:
-    scene.stack.docker("pause", container)
+    # Not at the first try where a healthcheck is just being started in it.
+    wait_until(lambda: scene.stack.docker("pause", container), 30, f"{container} can be paused")
     try:
         yield
     finally:
         scene.stack.docker("unpause", container)
 
 
-@fault("RabbitMQ paused", lasts=30, briefly=8, strikes=2)
+@fault("RabbitMQ paused", lasts=30, strikes=2, full_only=SLOW)
 def rabbitmq_paused(scene: Scene) -> None:
     with paused(scene, scene.stack.rabbitmq):
         scene.hold(lambda health: health["rabbitmq"] != "ok", within=6)
@@ -311,6 +311,26 @@ def ledger_queue_blocked(scene: Scene) -> None:
     with (scene.stack.db / "backend.db.lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         scene.hold(ledger_tells, within=20)
+
+
+@fault(
+    "the ledger's disk full",
+    lasts=30,
+    strikes=2,
+    full_only="needs a stack of its own, on a small disk",
+    may_fail=frozenset({"export"}),
+    small_disk=True,
+)
+def disk_full(scene: Scene) -> None:
+    filler = scene.stack.db / "filler"
+    try:
+        with filler.open("wb") as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(2**16))
+                file.flush()
+        scene.hold(ledger_tells, within=20)
+    finally:
+        filler.unlink()
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ class Load:
         self.no_answer: Counter[str] = Counter()
         #: Jobs that were never accepted, however often tried.
         self.given_up = 0
+        #: Seconds that the slowest answer took; a connection that broke gave none.
         self.slowest = 0.0
 
     @contextmanager
@@ -133,11 +134,12 @@ class Load:
         took = time.monotonic() - started
         with self._enough:
             self.attempted += 1
-            self.slowest = max(self.slowest, took)
             if answer is None:
                 self.no_answer[problem] += 1
-            elif answer.status_code != 202:
-                self.refused[str(answer.status_code)] += 1
-            else:
+                return False
+            self.slowest = max(self.slowest, took)
+            if answer.status_code == 202:
                 self.accepted[answer.json()["task_id"]] = job
-        return answer is not None and answer.status_code == 202
+                return True
+            self.refused[str(answer.status_code)] += 1
+            return False

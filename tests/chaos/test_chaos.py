@@ -12,13 +12,21 @@ from tests.chaos.faults import FAULTS
 SLOWEST = 5.0
 
 
-@pytest.mark.timeout(1500)
-@pytest.mark.parametrize("name", FAULTS)
-def test_every_accepted_job_is_accounted_for(name: str, warren: Subject, plan: Plan, runs: list[Run]) -> None:
+@pytest.fixture
+def subject(name: str, plan: Plan, request: pytest.FixtureRequest) -> Subject:
+    """Return the Warren that this fault is for."""
     fault = FAULTS[name]
     if fault.full_only and not plan.full:
         pytest.skip(f"only in the full run: {fault.full_only}")
-    done = run(warren, fault, plan)
+    found: Subject = request.getfixturevalue("warren_on_a_small_disk" if fault.small_disk else "warren")
+    return found
+
+
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_accepted_job_is_accounted_for(name: str, subject: Subject, plan: Plan, runs: list[Run]) -> None:
+    fault = FAULTS[name]
+    done = run(subject, fault, plan)
     runs.append(done)
     load, verdict = done.load, done.verdict
 
