@@ -9,7 +9,10 @@ import pytest
 
 from tests.chaos import report
 from tests.chaos.drive import FEW_JOBS, Plan, Run, Subject, is_well
+from tests.chaos.faults import FAULTS
 from tests.chaos.mailserver import MailServer
+from tests.chaos.textbook import LOSING
+from tests.project import ROOT
 from tests.stack.support import PREFIX, Stack, run, running
 
 RUNS: pytest.StashKey[list[Run]] = pytest.StashKey()
@@ -84,8 +87,14 @@ def mail_server(stack: Stack) -> MailServer:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the report."""
+    """Print the report; of a full run that left nothing out, write docs/reliability.md."""
     runs = config.stash[RUNS]
-    if runs:
-        terminalreporter.section(f"what became of the jobs (--chaos-seed {config.stash[SEED]})")
-        terminalreporter.write(report.table(runs))
+    if not runs:
+        return
+    terminalreporter.section(f"what became of the jobs (--chaos-seed {config.stash[SEED]})")
+    terminalreporter.write(report.table(runs))
+    jobs = config.getoption("--jobs")
+    if jobs is not None and len(runs) == len(FAULTS) + len(LOSING):
+        report.write(ROOT / "docs/reliability.md", runs, Plan(jobs=jobs, seed=config.stash[SEED]))
+    elif jobs is not None:
+        terminalreporter.line("docs/reliability.md was not written: not every fault has been run to its end")

@@ -8,11 +8,9 @@ import pytest
 from tests.chaos.drive import Plan, Run, Subject, does_jobs, run
 from tests.chaos.faults import FAULTS
 from tests.chaos.mailserver import MailServer
-from tests.chaos.textbook import TEXTBOOK_MIX, Textbook
+from tests.chaos.textbook import LOSING, TEXTBOOK_MIX, Textbook
 from tests.stack.support import PREFIX
 
-#: What loses jobs there, or ends them wrongly, for certain; the first of them is in the reduced set.
-LOSING = ["worker_killed", "rabbitmq_wiped", "all_killed"]
 #: Seconds without any job ending, after which no more will: nothing there brings them back later.
 PATIENCE = 10.0
 
