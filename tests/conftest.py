@@ -1,13 +1,21 @@
 """What every test shares: markers from folders, how Hypothesis searches, and a clean end when CI stops the run."""
 
+import fcntl
 import os
 import signal
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
 from types import FrameType
 
 import pytest
 from hypothesis import settings
 
 from tests.project import ROOT
+from tests.stack.support import PREFIX, Stack, docker_answers
+
+#: Of each container's log, in the report of a test that failed.
+LOG_LINES = 30
 
 # Machines differ in speed: no example may fail for being slow. CI repeats the same examples, so that a red run means
 # that the change broke something; at home each run tries new ones.
@@ -17,13 +25,45 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "home")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option of tests/stack/test_openapi.py; pytest looks for options in this file only."""
+    """Add the options of single tests; pytest looks for options in this file only."""
     parser.addoption(
         "--schemathesis-examples",
         type=int,
         default=30,
         metavar="N",
         help="requests that Schemathesis makes up for each operation of the API (default: 30)",
+    )
+    parser.addoption(
+        "--interleavings",
+        type=int,
+        default=25,
+        metavar="N",
+        help="orders of up to 50 moves each in which the state machine of a job is tried (default: 25)",
+    )
+    parser.addoption(
+        "--power-cuts",
+        type=int,
+        default=150,
+        metavar="N",
+        help="moments of a load at which the power is cut (default: 150)",
+    )
+    parser.addoption(
+        "--jobs-of-a-day",
+        type=int,
+        default=300,
+        metavar="N",
+        help="jobs that come and go while the size of the write-ahead log is watched (default: 300)",
+    )
+    parser.addoption(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="all of tests/chaos, N jobs for each fault, and write docs/reliability.md (default: a reduced set)",
+    )
+    parser.addoption(
+        "--chaos-seed",
+        metavar="TEXT",
+        help="draw the same jobs and moments as the run of tests/chaos that printed this (default: new ones)",
     )
 
 
@@ -40,3 +80,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test with the name of the folder it stands in: tests/stack/... gets `stack`."""
     for item in items:
         item.add_marker(item.path.relative_to(ROOT / "tests").parts[0])
+
+
+@pytest.fixture(scope="session")
+def docker_engine(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Demand an engine, and keep other runs of this prefix out until this one is done: they use the same names."""
+    if not docker_answers():
+        if os.environ.get("CI") == "true":
+            pytest.fail("no Docker engine answers, and CI must run the stack tests: see `docker info`", pytrace=False)
+        pytest.skip("no Docker engine answers: ./test.sh --install brings one")
+    with (Path(tempfile.gettempdir()) / f"{PREFIX}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pytestconfig.get_terminal_writer().line("waiting for another run of the stack tests on this machine ...")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the last lines of each container's log to the report of a test that failed."""
+    report = yield
+    stacks = {id(found): found for found in _stacks(item)}
+    for stack in stacks.values() if report.failed else ():
+        for container in stack.containers():
+            report.sections.append((f"last lines of {container}", stack.logs(container, LOG_LINES)))
+    return report
+
+
+def _stacks(item: pytest.Item) -> Iterator[Stack]:
+    """Yield the stacks that a test has got from its fixtures."""
+    for value in getattr(item, "funcargs", {}).values():
+        stack = getattr(value, "stack", value)
+        if isinstance(stack, Stack):
+            yield stack
