@@ -5,15 +5,16 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 usage() {
 	cat <<-'HELP'
-		Usage: ./test.sh [--install] [unit|stack|browser|chaos ...] [-- pytest arguments]
+		Usage: ./test.sh [--install] [unit|stack|browser|chaos ...] [--jobs N] [-- pytest arguments]
 
 		Runs the tests of the named kinds, or all of them:
 		  unit     linters and everything that needs only Python; under 30 s
 		  stack    the real containers, as "warren_test" on a free port beside whatever runs
 		  browser  the pages in a real browser
-		  chaos    the stack while things break
+		  chaos    the stack under load while things break: a reduced set, or with --jobs all of it
 
 		  --install  first install what is missing (Debian or Ubuntu, as root)
+		  --jobs N   of chaos, every fault with N jobs each, and write docs/reliability.md from what happened
 
 		The Python tools are installed into .venvs/, pinned by tests/requirements.txt.
 		Without a Docker engine the tests that need one are skipped; where CI=true they fail.
@@ -23,15 +24,24 @@ usage() {
 		Examples:
 		  ./test.sh unit
 		  ./test.sh stack -- -k worker --maxfail 1
+		  ./test.sh chaos --jobs 10000
 	HELP
 }
 
 main() {
-	local install=false kinds=()
+	local install=false kinds=() options=()
 	while (($#)); do
 		case $1 in
 		--help) usage && return ;;
 		--install) install=true ;;
+		--jobs)
+			[[ ${2-} =~ ^[1-9][0-9]*$ ]] || {
+				printf 'error: not a number of jobs: %s\n\nSee: ./test.sh --help\n' "${2-}" >&2
+				return 2
+			}
+			options+=(--jobs "$2")
+			shift
+			;;
 		unit | stack | browser | chaos) kinds+=("$1") ;;
 		--) shift && break ;;
 		*)
@@ -52,7 +62,7 @@ main() {
 	if [[ $install == true ]]; then install_for "${kinds[@]}"; fi
 	local python
 	python=$(ops/python_env.sh tests tests/requirements.txt)
-	exec "$python" -m pytest "${kinds[@]/#/tests/}" "$@"
+	exec "$python" -m pytest "${kinds[@]/#/tests/}" "${options[@]}" "$@"
 }
 
 # Bring what these kinds of tests need from Debian's packages, and start a Docker engine where none answers.

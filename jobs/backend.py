@@ -18,6 +18,7 @@ from jobs import identity, states
 from jobs.errors import sentence
 from jobs.ledger import moves, queries
 from jobs.ledger.database import ledger
+from jobs.settings import settings
 
 logger = get_logger(__name__)
 
@@ -99,10 +100,14 @@ def _store(connection: Connection, task_id: str, result: Any, state: str, reques
         return moves.succeed(connection, task_id, attempt, result)
     if state == states.PROGRESS and attempt is not None:
         return moves.report_progress(connection, task_id, attempt, moves.as_json(result))
+    if state == states.RETRY and attempt is not None:
+        due_at = getattr(request, "due_at", None) or time.time()  # none, if the task raised Celery's Retry by itself
+        return moves.retry_later(connection, task_id, _reason(result), due_at, attempt=attempt)
     if state == states.RETRY:
-        # Without a time it comes from the main process: a run cut short by the end of the worker.
-        due_at = getattr(request, "due_at", None) or time.time()
-        return moves.retry_later(connection, task_id, _reason(result), due_at, attempt=attempt, by=by)
+        # From the main process, about a run that the end of the worker has cut short: no retry that the task asked for.
+        held = task_id in queries.claimed_by(connection, by)
+        moves.release(connection, [task_id], by, settings().max_deliveries, stopped=True)
+        return held
     if state == states.REVOKED:
         return moves.cancel(connection, task_id) is not None
     if state == states.FAILURE:

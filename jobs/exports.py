@@ -4,7 +4,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -42,15 +42,20 @@ def written(job_id: str, attempt: int) -> Iterator[TextIO]:
         part.unlink(missing_ok=True)
 
 
-def remove_expired() -> int:
-    """Delete the files that are older than ``EXPORT_EXPIRES``; return how many."""
+def clearing() -> Iterator[bool]:
+    """Go through the folder and delete the files that are older than ``EXPORT_EXPIRES``, as far as this is iterated.
+
+    Yields for each file whether it was deleted, so that whoever has other duties may stop at any file and go on later.
+    """
     oldest = time.time() - settings().export_expires
-    count = 0
-    for file in settings().exports_dir.glob("*.*"):
-        if file.suffix in (".csv", ".part") and file.stat().st_mtime < oldest:
-            file.unlink(missing_ok=True)
-            count += 1
-    return count
+    with os.scandir(settings().exports_dir) as files:
+        for file in files:
+            removed = False
+            with suppress(FileNotFoundError):  # a file that a worker has just renamed or removed itself
+                if file.name.endswith((".csv", ".part")) and file.stat().st_mtime < oldest:
+                    os.unlink(file)
+                    removed = True
+            yield removed
 
 
 def _sync_folder(folder: Path) -> None:

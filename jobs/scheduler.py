@@ -12,6 +12,7 @@ Beside the ticks, a thread records what the queues look like (:mod:`jobs.samplin
 """
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from celery.beat import Scheduler
@@ -21,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs import exports, heartbeat, sampling
 from jobs.app import app as celery_app
 from jobs.broker import BrokerUnavailable, queue_depths
-from jobs.ledger import moves, queries
+from jobs.ledger import expiry, moves, queries
 from jobs.ledger.database import ledger
 from jobs.publisher import NotPublished, Publisher
 from jobs.settings import settings
@@ -38,7 +39,9 @@ COMPARE_EVERY = 5.0
 COUNTS_LAG = 10.0
 #: Seconds between two looks for old files.
 CLEAR_EVERY = 60.0
-#: Jobs made due again, or removed, in one transaction: short enough to keep nobody waiting.
+#: Seconds that one tick may spend on removing old rows, and on removing old files.
+REMOVE_BUDGET = 0.25
+#: Jobs made due again in one transaction: short enough to keep nobody waiting.
 CHUNK = 500
 
 
@@ -53,6 +56,8 @@ class LedgerScheduler(Scheduler):
         self._next_comparison = time.monotonic() + COMPARE_EVERY
         self._suspicious: set[str] = set()
         self._next_clearing = time.monotonic()
+        self._clearing: Iterator[bool] | None = None
+        self._files_removed = 0
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -147,17 +152,23 @@ class LedgerScheduler(Scheduler):
         logger.warning("the broker has lost messages of the queue %s: %d jobs are published again", queue, count)
 
     def _remove_old(self) -> None:
-        with ledger().writing() as connection:
-            moves.expire(connection, time.time() - settings().result_expires, CHUNK)
+        expiry.remove_old(ledger(), time.time() - settings().result_expires, REMOVE_BUDGET)
 
     def _remove_expired_files(self) -> None:
-        if time.monotonic() < self._next_clearing:
-            return
-        self._next_clearing = time.monotonic() + CLEAR_EVERY
+        """Go on with a clearing of the folder, or begin one when it is time to."""
+        until = time.monotonic() + REMOVE_BUDGET
+        if self._clearing is None:
+            if until < self._next_clearing:
+                return
+            self._clearing, self._files_removed = exports.clearing(), 0
         try:
-            count = exports.remove_expired()
+            for removed in self._clearing:
+                self._files_removed += removed
+                if time.monotonic() > until:
+                    return
         except OSError as error:
             logger.warning("old files of exports cannot be removed: %s", error)
-        else:
-            if count:
-                logger.info("%d old files of exports removed", count)
+        if self._files_removed:
+            logger.info("%d old files of exports removed", self._files_removed)
+        self._clearing = None
+        self._next_clearing = time.monotonic() + CLEAR_EVERY

@@ -1,12 +1,6 @@
 """The states of a job: Celery's names, and the three phases that matter to the ledger.
 
-    PENDING --> STARTED --> PROGRESS --> SUCCESS | FAILURE
-       |        |  ^           |
-       |        v  |           |
-       |        RETRY <--------+
-       +--------> REVOKED  (from any phase but the last)
-
-An ended job never moves again. The moves themselves stand in :mod:`jobs.ledger.moves`.
+An ended job never moves again. The moves themselves stand in :mod:`jobs.ledger.moves`, and are drawn in docs/design.md.
 """
 
 PENDING = "PENDING"

@@ -3,7 +3,8 @@
 - renews the worker's lease, without which the beat container gives its jobs to others;
 - releases jobs that the ledger says this worker runs and it does not: a pool process died, or a report was lost;
 - stops runs of jobs that were cancelled;
-- touches the heartbeat file, but only if the worker's own event loop turned and the broker is connected;
+- touches the heartbeat file, but only if the worker's own event loop turned, the broker is connected and the pool's
+  processes live;
 - on SIGTERM, gives running jobs until shortly before Docker's SIGKILL and then puts them back.
 
 Everything goes through the ledger, so cancelling works while RabbitMQ is down, and no message is needed.
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 INTERVAL = 1.0
 #: Seconds that the event loop may be silent before the worker no longer counts as healthy.
 LOOP_PATIENCE = 10.0
+#: Seconds that a pool process has to live before it shows that the pool works: one that dies at its start does not.
+SETTLED = 5.0
 #: Seconds kept back from the stop timeout, for putting back what has not finished.
 STOP_RESERVE = 10.0
 
@@ -53,6 +56,7 @@ class Steward:
         self.stopping = False
         self._suspects: set[str] = set()
         self._loop_seen = 0.0
+        self._pool_seen: dict[int, float] = {}
         self._stopped = threading.Event()
         # A pool process forked in the middle of a statement would inherit SQLite's mutexes, locked for ever.
         self._no_fork = threading.Lock()
@@ -124,9 +128,16 @@ class Steward:
         connection = getattr(consumer, "connection", None)
         if consumer is None or connection is None or not connection.connected:
             return
-        if time.monotonic() - self._loop_seen < LOOP_PATIENCE:
+        if self._pool_works() and time.monotonic() - self._loop_seen < LOOP_PATIENCE:
             heartbeat.beat()
         consumer.hub.call_soon(self._loop_turned)
+
+    def _pool_works(self) -> bool:
+        """Tell whether a pool process has lived for a while, or the pool is the first that this worker has."""
+        now = time.monotonic()
+        born = now if self._pool_seen else now - SETTLED
+        self._pool_seen = {pid: self._pool_seen.get(pid, born) for pid in self._controller.pool.info["processes"]}
+        return any(now - seen >= SETTLED for seen in self._pool_seen.values())
 
     def _loop_turned(self) -> None:
         self._loop_seen = time.monotonic()

@@ -25,13 +25,45 @@ settings.load_profile("ci" if os.environ.get("CI") == "true" else "home")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option of tests/stack/test_openapi.py; pytest looks for options in this file only."""
+    """Add the options of single tests; pytest looks for options in this file only."""
     parser.addoption(
         "--schemathesis-examples",
         type=int,
         default=30,
         metavar="N",
         help="requests that Schemathesis makes up for each operation of the API (default: 30)",
+    )
+    parser.addoption(
+        "--interleavings",
+        type=int,
+        default=25,
+        metavar="N",
+        help="orders of up to 50 moves each in which the state machine of a job is tried (default: 25)",
+    )
+    parser.addoption(
+        "--power-cuts",
+        type=int,
+        default=150,
+        metavar="N",
+        help="moments of a load at which the power is cut (default: 150)",
+    )
+    parser.addoption(
+        "--jobs-of-a-day",
+        type=int,
+        default=300,
+        metavar="N",
+        help="jobs that come and go while the size of the write-ahead log is watched (default: 300)",
+    )
+    parser.addoption(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="all of tests/chaos, N jobs for each fault, and write docs/reliability.md (default: a reduced set)",
+    )
+    parser.addoption(
+        "--chaos-seed",
+        metavar="TEXT",
+        help="draw the same jobs and moments as the run of tests/chaos that printed this (default: new ones)",
     )
 
 
@@ -79,8 +111,16 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the last lines of each container's log to the report of a test that failed."""
     report = yield
-    stack = getattr(item, "funcargs", {}).get("stack")
-    if report.failed and isinstance(stack, Stack):
+    stacks = {id(found): found for found in _stacks(item)}
+    for stack in stacks.values() if report.failed else ():
         for container in stack.containers():
             report.sections.append((f"last lines of {container}", stack.logs(container, LOG_LINES)))
     return report
+
+
+def _stacks(item: pytest.Item) -> Iterator[Stack]:
+    """Yield the stacks that a test has got from its fixtures."""
+    for value in getattr(item, "funcargs", {}).values():
+        stack = getattr(value, "stack", value)
+        if isinstance(stack, Stack):
+            yield stack

@@ -24,7 +24,7 @@ from webapp.problems import unavailable
 T = TypeVar("T")
 
 #: Seconds that a request waits for the disk before it is answered 503.
-COMMIT_TIMEOUT = 4.0
+COMMIT_TIMEOUT = 3.0
 #: Seconds for which a count of the backlog serves.
 COUNT_FOR = 1.0
 

@@ -28,13 +28,9 @@ T = TypeVar("T")
 #: Seconds that a statement waits for a lock held by a process outside of Warren.
 BUSY_TIMEOUT = 3.0
 
-#: Per-connection settings. A checkpoint every 40 MB instead of every 4: a page that changed often is copied once.
-_PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
-    f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}",
-    "PRAGMA wal_autocheckpoint = 10000",
-    "PRAGMA journal_size_limit = 67108864",
-)
+#: Pages in the write-ahead log that make a checkpoint due. It runs in the commit that reaches them, while other writers
+#: wait: many small ones keep them for less long than a few large ones, and cost the same.
+CHECKPOINT_PAGES = 1000
 
 
 class Ledger:
@@ -124,8 +120,13 @@ class Ledger:
         @event.listens_for(engine, "connect")
         def _configure(dbapi_connection: pysqlite3.dbapi2.Connection, _entry: ConnectionPoolEntry) -> None:
             dbapi_connection.isolation_level = None  # transactions begin where we say, below
-            for pragma in _PRAGMAS:
-                dbapi_connection.execute(pragma).close()
+            for pragma in (
+                "journal_mode = WAL",
+                f"busy_timeout = {int(BUSY_TIMEOUT * 1000)}",
+                f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
+                "journal_size_limit = 67108864",
+            ):
+                dbapi_connection.execute(f"PRAGMA {pragma}").close()
 
         @event.listens_for(engine, "begin")
         def _begin(connection: Connection) -> None:

@@ -149,19 +149,11 @@ def fail(connection: Connection, job_id: str, error: str, *, attempt: int | None
     )
 
 
-def retry_later(
-    connection: Connection,
-    job_id: str,
-    error: str,
-    due_at: float,
-    *,
-    attempt: int | None = None,
-    by: str | None = None,
-) -> bool:
+def retry_later(connection: Connection, job_id: str, error: str, due_at: float, *, attempt: int) -> bool:
     """Put a running job back, to be published again at ``due_at``."""
     return _put_back(
         connection,
-        _run_of(job_id, attempt, by),
+        _run_of(job_id, attempt, None),
         error,
         retries=job.c.retries + 1,
         due_at=due_at,
@@ -224,9 +216,9 @@ def republish(connection: Connection, job_ids: Iterable[str]) -> int:
 
 
 def expire(connection: Connection, ended_before: float, limit: int) -> int:
-    """Delete up to ``limit`` jobs that ended before that time, with their mails and attempts; return how many.
+    """Delete up to ``limit`` jobs that ended before that time, with their mails and attempts.
 
-    Idempotency keys from before that time go, too, up to ``limit`` of them.
+    Idempotency keys from before that time go, too, up to ``limit`` of them. Return how many jobs and keys went.
     """
     statement = select(job.c.id).where(job.c.ended_at < ended_before).order_by(job.c.ended_at).limit(limit)
     old = connection.execute(statement).scalars().all()
@@ -235,8 +227,7 @@ def expire(connection: Connection, ended_before: float, limit: int) -> int:
         connection.execute(delete(past_attempt).where(past_attempt.c.job_id.in_(old)))
         connection.execute(delete(job).where(job.c.id.in_(old)))
     keys = select(idempotency.c.key).where(idempotency.c.created_at < ended_before).limit(limit)
-    connection.execute(delete(idempotency).where(idempotency.c.key.in_(keys)))
-    return len(old)
+    return len(old) + connection.execute(delete(idempotency).where(idempotency.c.key.in_(keys))).rowcount
 
 
 def register_worker(connection: Connection, worker_id: str, name: str, queues: str, concurrency: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import httpx
 
 from tests.project import ROOT
+from tests.soundness import faults
 
 T = TypeVar("T")
 
@@ -98,14 +99,17 @@ class Stack:
                 lambda health: health == "healthy",
             )
 
-    def kill(self, container: str) -> None:
-        """Kill a container's main process with -9, as the kernel or a crash does; its restart policy applies.
+    def kill(self, *containers: str) -> None:
+        """Kill the main processes of containers with -9, as the kernel or a crash does; restart policies apply.
 
         Not `docker kill`: the engine takes that for a wish to have it stopped, and does not start it again.
         """
-        pid = self.inspect(container)["State"]["Pid"]
-        image = self.inspect(container)["Image"]
-        self.docker("run", "--rm", "--pid=host", "--network=none", "--user=root", image, "bash", "-c", f"kill -9 {pid}")
+        details = [self.inspect(container) for container in containers]
+        pids = " ".join(str(detail["State"]["Pid"]) for detail in details)
+        image = details[0]["Image"]
+        self.docker(
+            "run", "--rm", "--pid=host", "--network=none", "--user=root", image, "bash", "-c", f"kill -9 {pids}"
+        )
 
     def logs(self, container: str, lines: int | str = "all") -> str:
         """Return the last lines of a container's log, both of its streams in order."""
@@ -143,6 +147,11 @@ class Stack:
         """Ask the ledger's file itself, read-only, and return the rows."""
         with closing(sqlite3.connect(f"file:{self.db}/backend.db?mode=ro", uri=True, timeout=10)) as connection:
             return connection.execute(sql, parameters).fetchall()
+
+    def check_ledger(self) -> None:
+        """Fail unless the ledger's file is whole and each of its jobs is as a job may be."""
+        found = faults(self.ledger)
+        assert not found, "\n".join(found)
 
     @staticmethod
     def _accepted(answer: httpx.Response) -> str:
@@ -218,10 +227,14 @@ def docker_answers() -> bool:
 
 @contextmanager
 def running(stack: Stack) -> Iterator[Stack]:
-    """Keep a stack running for the length of a block. WARREN_KEEP_STACK=1 leaves it there to be looked at."""
+    """Keep a stack running for the length of a block; its ledger must be sound at the end.
+
+    WARREN_KEEP_STACK=1 leaves it there to be looked at.
+    """
     try:
         stack.build()
         yield stack
+        stack.check_ledger()
     finally:
         stack.http.close()
         if os.environ.get("WARREN_KEEP_STACK") == "1":
@@ -229,3 +242,44 @@ def running(stack: Stack) -> Iterator[Stack]:
             print(f"\nThe stack at {stack.url} was kept; to remove it:\n{settings} ./stop.sh --purge")
         else:
             stack.remove()
+
+
+@contextmanager
+def misbehaving_worker(stack: Stack, queues: str, concurrency: int = 2) -> Iterator[str]:
+    """Run a worker that knows the tasks of tests/stack/misbehaving, too, in place of the usual one."""
+    name = f"{stack.prefix}_misbehaving_worker"
+    details = stack.inspect(stack.celery)
+    limits = details["HostConfig"]
+    first_network, *networks = details["NetworkSettings"]["Networks"]
+    stack.docker("stop", stack.celery)
+    environment = [f"--env={pair}" for pair in details["Config"]["Env"] if not pair.startswith("WORKER_NAME=")]
+    secrets = [f"--volume={mount['Source']}:{mount['Target']}:ro" for mount in limits["Mounts"]]
+    try:
+        stack.docker(
+            *("create", "--name", name, f"--label=warren.stack={stack.prefix}", f"--network={first_network}"),
+            *(*environment, f"--env=WORKER_NAME={name}", *secrets, *[f"--volume={bind}" for bind in limits["Binds"]]),
+            *("--tmpfs=/tmp", f"--volume={ROOT}/tests/stack/misbehaving:/app/misbehaving:ro", "--memory=400m"),
+            *("--memory-swap=400m", "--restart=unless-stopped", f"{stack.prefix}_celery"),
+            *("celery", "--app", "misbehaving", "worker", "--queues", queues, "--concurrency", str(concurrency)),
+            *("--hostname", f"worker@{name}", "--without-gossip", "--without-mingle", "--loglevel", "INFO"),
+        )
+        for network in networks:
+            stack.docker("network", "connect", network, name)
+        stack.docker("start", name)
+        stack.wait_healthy(name)
+        yield name
+    finally:
+        stack.docker("rm", "--force", name, check=False)
+        stack.docker("start", stack.celery)
+        stack.wait_healthy(stack.celery)
+
+
+def send(stack: Stack, worker: str, task: str, *, queue: str, **parameters: object) -> str:
+    """Send a task of tests/stack/misbehaving from inside its worker, wait until it is claimed, and return its id."""
+    code = (
+        f"from misbehaving import {task}; "
+        f"print({task}.apply_async(kwargs={parameters!r}, queue={queue!r}, exchange='jobs', routing_key={queue!r}).id)"
+    )
+    task_id = stack.docker("exec", worker, "python", "-c", code)
+    wait_until(lambda: stack.http.get(f"/flask/tasks/{task_id}").status_code == 200, 20, "the job is claimed")
+    return task_id

@@ -23,8 +23,8 @@ def page(stack: Stack, path: str, **query: Any) -> httpx.Response:
     return stack.http.get(path, params=query or None, headers=BROWSER)
 
 
-def post(stack: Stack, path: str, headers: dict[str, str] | None = None, **fields: str) -> httpx.Response:
-    return stack.http.post(path, data=fields, headers=BROWSER | (headers or {}))
+def post(stack: Stack, path: str, fields: dict[str, str] | None = None, *, site: str = "none") -> httpx.Response:
+    return stack.http.post(path, data=fields or {}, headers=BROWSER | {"Sec-Fetch-Site": site})
 
 
 def submitted(answer: httpx.Response) -> str:
@@ -171,17 +171,17 @@ def test_each_form_can_be_sent_as_it_comes(stack: Stack, name: str) -> None:
     html = page(stack, "/flask", form=name).text
     form = re.search(rf'<form id="submit-{name}".*?</form>', html, re.DOTALL)
     assert form
-    fields = {field: value for field, value in re.findall(r'<input [^>]*?name="([^"]+)"[^>]*?value="([^"]*)"', form[0])}
+    fields = dict(re.findall(r'<input [^>]*?name="([^"]+)"[^>]*?value="([^"]*)"', form[0]))
     fields |= dict(re.findall(r'<textarea [^>]*?name="([^"]+)"[^>]*>\n([^<]*)<', form[0]))
     for identity in re.findall(r'<(?:input|select|textarea) id="([^"]+)"', form[0]):
         assert f'<label for="{identity}">' in form[0]
-    job = submitted(post(stack, f"/flask/ui/submit/{name}", **fields))
+    job = submitted(post(stack, f"/flask/ui/submit/{name}", fields))
     assert stack.http.get(f"/flask/tasks/{job}").json()["task_type"] == name
     stack.http.delete(f"/flask/tasks/{job}")
 
 
 def test_after_submitting_the_page_of_the_job_says_so(stack: Stack) -> None:
-    answer = post(stack, "/flask/ui/submit/divide", a="12", b="4")
+    answer = post(stack, "/flask/ui/submit/divide", {"a": "12", "b": "4"})
     job = submitted(answer)
     shown = page(stack, answer.headers["Location"]).text
     assert "Accepted" in shown
@@ -193,7 +193,7 @@ def test_after_submitting_the_page_of_the_job_says_so(stack: Stack) -> None:
 
 
 def test_a_form_with_errors_comes_back_as_it_was_filled_in(stack: Stack) -> None:
-    answer = post(stack, "/flask/ui/submit/heavy", seconds="61")
+    answer = post(stack, "/flask/ui/submit/heavy", {"seconds": "61"})
     assert answer.status_code == 422
     assert re.search(
         r'<input id="heavy-seconds"[^>]* aria-describedby="heavy-seconds-hint heavy-seconds-error"', answer.text
@@ -204,7 +204,7 @@ def test_a_form_with_errors_comes_back_as_it_was_filled_in(stack: Stack) -> None
 
 def test_a_job_for_later_is_not_started_before(stack: Stack) -> None:
     later = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() + 3600))
-    job = submitted(post(stack, "/flask/ui/submit/add", a="1", b="2", run_at=later))
+    job = submitted(post(stack, "/flask/ui/submit/add", {"a": "1", "b": "2", "run_at": later}))
     told = stack.http.get(f"/flask/tasks/{job}").json()
     assert told["state"] == "PENDING"
     assert told["run_at"].startswith(later)
@@ -214,8 +214,8 @@ def test_a_job_for_later_is_not_started_before(stack: Stack) -> None:
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_forms_of_other_sites_are_refused(stack: Stack, site: str) -> None:
     for path in ("/flask/ui/submit/heavy", "/flask/ui/todos", "/flask/ui/tasks/x/cancel"):
-        assert post(stack, path, {"Sec-Fetch-Site": site}, text="x").status_code == 403
-    submitted(post(stack, "/flask/ui/submit/heavy", {"Sec-Fetch-Site": "same-origin"}, seconds="0"))
+        assert post(stack, path, {"text": "x"}, site=site).status_code == 403
+    submitted(post(stack, "/flask/ui/submit/heavy", {"seconds": "0"}, site="same-origin"))
 
 
 def test_there_is_no_form_for_an_unknown_kind(stack: Stack) -> None:
@@ -242,7 +242,7 @@ def test_cancel_and_retry_from_the_page(stack: Stack) -> None:
 
 
 def test_the_page_of_an_export_has_its_file(stack: Stack) -> None:
-    job = submitted(post(stack, "/flask/ui/submit/export", **{"filters.done": "true"}))
+    job = submitted(post(stack, "/flask/ui/submit/export", {"filters.done": "true"}))
     stack.wait_state(job, "SUCCESS")
     assert stack.http.get(f"/flask/tasks/{job}").json()["input_params"] == {"filters": {"done": True}}
     assert f'href="/flask/download/{job}"' in page(stack, f"/flask/tasks/{job}").text
@@ -253,7 +253,7 @@ def test_the_page_of_an_export_has_its_file(stack: Stack) -> None:
 
 
 def test_to_dos_are_added_changed_ticked_and_deleted(stack: Stack) -> None:
-    answer = post(stack, "/flask/ui/todos", text="water <the> plants")
+    answer = post(stack, "/flask/ui/todos", {"text": "water <the> plants"})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/flask/todos?said=added")
     newest = stack.ledger("SELECT max(id) FROM todo")[0][0]
     shown = page(stack, "/flask/todos", limit=500).text
@@ -261,22 +261,22 @@ def test_to_dos_are_added_changed_ticked_and_deleted(stack: Stack) -> None:
         assert "water &lt;the&gt; plants" in shown
     here = f"/flask/ui/todos/{newest}"
 
-    assert post(stack, here, text="water them", done="on").status_code == 303
+    assert post(stack, here, {"text": "water them", "done": "on"}).status_code == 303
     todo = stack.http.get(f"/flask/todos/{newest}").json()
     assert (todo["text"], todo["done"]) == ("water them", True)
-    assert post(stack, here, text="water them").status_code == 303
+    assert post(stack, here, {"text": "water them"}).status_code == 303
     assert stack.http.get(f"/flask/todos/{newest}").json()["done"] is False
 
     for path, field in (("/flask/ui/todos", "new-error"), (here, f"todo-{newest}-error")):
         for text in ("", "x" * 501):
-            answer = post(stack, path, text=text)
+            answer = post(stack, path, {"text": text})
             assert answer.status_code == 422
             assert f'id="{field}"' in answer.text or path == here
 
     assert post(stack, f"{here}/delete").status_code == 303
     assert post(stack, f"{here}/delete").status_code == 404
-    assert post(stack, here, text="x").status_code == 404
-    assert post(stack, f"/flask/ui/todos/{2**70}", text="x").status_code == 404
+    assert post(stack, here, {"text": "x"}).status_code == 404
+    assert post(stack, f"/flask/ui/todos/{2**70}", {"text": "x"}).status_code == 404
 
 
 def test_after_a_change_the_same_page_of_to_dos_is_shown(stack: Stack) -> None:
@@ -288,7 +288,7 @@ def test_after_a_change_the_same_page_of_to_dos_is_shown(stack: Stack) -> None:
     second = page(stack, more[1]).text
     action = re.search(r'action="(/flask/ui/todos/\d+\?cursor=[^"]+)"', second)
     assert action
-    answer = post(stack, action[1], text="changed")
+    answer = post(stack, action[1], {"text": "changed"})
     assert answer.headers["Location"].startswith("/flask/todos?said=saved&cursor=")
     assert "changed" in page(stack, answer.headers["Location"]).text
 
@@ -313,7 +313,7 @@ def test_without_rabbitmq_the_page_says_so_and_takes_jobs(stack: Stack) -> None:
         wait_until(
             lambda: page(stack, "/flask").text, 30, "the page says so", lambda text: "RabbitMQ does not answer" in text
         )
-        job = submitted(post(stack, "/flask/ui/submit/add", a="1", b="2"))
+        job = submitted(post(stack, "/flask/ui/submit/add", {"a": "1", "b": "2"}))
         assert rows(page(stack, "/flask").text)[0] == job
     finally:
         stack.docker("start", stack.rabbitmq)

@@ -75,7 +75,7 @@ def test_writers_in_several_processes_take_turns(ledger: Ledger) -> None:
 def test_a_ledger_locked_by_others_is_an_error_after_a_known_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_PRAGMAS", ("PRAGMA busy_timeout = 50",))
+    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.05)
     ledger = Ledger(f"sqlite:///{tmp_path}/backend.db")
     upgrade(ledger)
     # In a process of its own: two SQLite libraries in one process do not see each other's locks.

@@ -1,17 +1,12 @@
-import tempfile
 import time
 from typing import Any
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from jobs import states
 from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import RELAY_GRACE, DueJob, NewJob
-from jobs.ledger.schema import metadata
 
 MAX_DELIVERIES = 3
 
@@ -242,97 +237,3 @@ def test_pages_hold_every_job_once_newest_first(ledger: Ledger) -> None:
     assert walk(in_states=[states.STARTED, states.PENDING]) == ids[::-1]
     assert walk(of_type="heavy") == ids[::-1]
     assert walk(of_type="add") == []
-
-
-class Interleavings(RuleBasedStateMachine):
-    """Moves in any order: an ended job stays as it ended, and no job is out of everybody's sight."""
-
-    @initialize()
-    def start(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.ledger = Ledger(f"sqlite:///{self.folder.name}/backend.db")
-        self.scope = self.ledger.writing()  # one transaction for all, since none of this needs a disk
-        self.connection = self.scope.__enter__()
-        metadata.create_all(self.connection)
-        self.new = NewJob(type="heavy", queue="heavy", params={})
-        moves.submit(self.connection, self.new)
-        self.ended: tuple[Any, ...] | None = None
-        self.claims: list[tuple[int, str]] = []
-
-    def teardown(self) -> None:
-        if hasattr(self, "scope"):
-            self.scope.__exit__(None, None, None)
-            self.ledger.dispose()
-            self.folder.cleanup()
-
-    def _row(self) -> Any:
-        return queries.find(self.connection, self.new.id)
-
-    @rule(by=st.sampled_from(["w1", "w2"]))
-    def claim(self, by: str) -> None:
-        held_before = self._row().state
-        attempt = moves.claim(self.connection, self.new.id, by)
-        if attempt is not None:
-            assert held_before in states.WAITING
-            self.claims.append((attempt, by))
-
-    @rule()
-    def publish(self) -> None:
-        due = queries.due(self.connection, 10)
-        if due:
-            moves.published(self.connection, due)
-
-    @rule(back=st.integers(1, 3), report=st.sampled_from(["progress", "succeed", "fail", "retry"]))
-    @precondition(lambda self: self.claims)
-    def report(self, back: int, report: str) -> None:
-        attempt, _ = self.claims[-min(back, len(self.claims))]
-        current = self._row().attempts == attempt and self._row().state in states.RUNNING
-        if report == "progress":
-            fitted = moves.report_progress(self.connection, self.new.id, attempt, {"percent": 50})
-        elif report == "succeed":
-            fitted = moves.succeed(self.connection, self.new.id, attempt, attempt)
-        elif report == "fail":
-            fitted = moves.fail(self.connection, self.new.id, "no", attempt=attempt)
-        else:
-            fitted = moves.retry_later(self.connection, self.new.id, "again", time.time() - 1, attempt=attempt)
-        assert fitted == current
-
-    @rule(by=st.sampled_from(["w1", "w2"]))
-    def release(self, by: str) -> None:
-        moves.release(self.connection, [self.new.id], by, MAX_DELIVERIES)
-
-    @rule()
-    def cancel(self) -> None:
-        moves.cancel(self.connection, self.new.id)
-
-    @rule()
-    def republish(self) -> None:
-        moves.republish(self.connection, [self.new.id])
-
-    @invariant()
-    def an_ended_job_never_moves(self) -> None:
-        if not hasattr(self, "new"):
-            return
-        now = self._row()
-        if self.ended is not None:
-            assert tuple(now) == self.ended
-        elif now.state in states.ENDED:
-            assert now.ended_at is not None
-            assert now.due_at is None
-            self.ended = tuple(now)
-
-    @invariant()
-    def an_open_job_is_due_handed_over_or_held(self) -> None:
-        if not hasattr(self, "new"):
-            return
-        now = self._row()
-        if now.state in states.RUNNING:
-            assert now.worker is not None
-            assert now.due_at is None
-        elif now.state in states.WAITING:
-            assert now.worker is None
-            assert now.due_at is not None or now.published_at is not None
-
-
-TestInterleavings = Interleavings.TestCase
-TestInterleavings.settings = settings(max_examples=40)  # of up to 50 moves each: a few seconds

@@ -223,8 +223,21 @@ def test_old_files_are_removed_and_nothing_else(exports_dir: Path, monkeypatch: 
     monkeypatch.setattr(settings(), "export_expires", 60)
     for name in ("old.csv", "old.1.part", "old.txt"):
         os.utime(exports_dir / name, (0, time.time() - 61))
-    assert exports.remove_expired() == 2
+    assert sum(exports.clearing()) == 2
     assert {path.name for path in exports_dir.iterdir()} == {"old.txt", "new.csv"}
+
+
+def test_a_clearing_may_stop_at_any_file_and_go_on(exports_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        (exports_dir / f"{number}.csv").touch()
+    monkeypatch.setattr(settings(), "export_expires", -1)
+    clearing = exports.clearing()
+    assert [next(clearing) for _ in range(5)] == [True] * 5
+    assert len(list(exports_dir.iterdir())) == 15
+    for file in list(exports_dir.iterdir())[:5]:  # a worker replaces or removes them meanwhile
+        file.unlink()
+    assert sum(clearing) == 10
+    assert list(exports_dir.iterdir()) == []
 
 
 # --- mails -----------------------------------------------------------------------------------------------------------

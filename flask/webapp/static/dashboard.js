@@ -5,8 +5,9 @@
 import { Chart } from "./chart.js";
 
 const POLL = 5_000; // while no stream is open
-const STREAM_AGAIN = 30_000; // after the server has refused one
+const LONGEST_PAUSE = 30_000; // between tries to open a stream that the server refuses
 const FRESH = 4_000; // so long after it was asked for, a page needs no look at what it has missed
+const STEADY = 1_500; // after the pointer moved over a button of the list, no row moves
 const HIDDEN_FOR = 30_000; // a page that nobody looks at gives its stream back
 
 // --- times --------------------------------------------------------------------------------------------------------
@@ -33,7 +34,8 @@ function relative(seconds) {
 function tick() {
 	for (const time of document.querySelectorAll("main time")) {
 		time.title ||= new Date(time.dateTime).toLocaleString();
-		write(time, relative(now() - Date.parse(time.dateTime) / 1000));
+		const text = relative(now() - Date.parse(time.dateTime) / 1000);
+		write(time, time.closest(".facts") ? `${time.title}, ${text}` : text);
 	}
 	for (const span of document.querySelectorAll("[data-since]")) write(span, duration(now() - Number(span.dataset.since)));
 }
@@ -78,6 +80,7 @@ function update(page) {
 
 // Fetch this page again. What is to happen meanwhile waits, for it may be newer than the page that is on its way.
 let waiting = null;
+let down = false;
 
 function busy(action) {
 	if (waiting && !waiting.includes(action)) waiting.push(action);
@@ -92,14 +95,33 @@ async function refresh() {
 		address.searchParams.delete("said");
 		const answer = await fetch(address, { headers: { Accept: "text/html" } });
 		if (answer.ok) update(parse(await answer.text()));
+		if (down && answer.ok) reconnect();
+		down = answer.status >= 500;
 		if (charts.length > 0) await loadHistory();
 	} catch {
-		// The server is being restarted, perhaps; the next time will do.
+		down = true; // it is being restarted, perhaps
 	} finally {
 		const actions = waiting;
 		waiting = null;
 		for (const action of actions) action();
 	}
+}
+
+// While the pointer is on its way to a button of the list, no row may come in and put another button under it.
+let steadyUntil = 0;
+let missed = null;
+
+document.addEventListener("pointermove", (event) => {
+	if (event.target.closest("#jobs .actions")) steadyUntil = Date.now() + STEADY;
+});
+
+function steady() {
+	if (Date.now() >= steadyUntil) return false;
+	missed ??= setTimeout(() => {
+		missed = null;
+		if (!steady()) refresh();
+	}, steadyUntil - Date.now());
+	return true;
 }
 
 // --- rows that are pushed -------------------------------------------------------------------------------------------
@@ -137,6 +159,7 @@ function putRow(row, list) {
 	else if ("newest" in list.dataset) {
 		const older = [...body.rows].find((other) => Number(other.dataset.seq) < Number(row.dataset.seq));
 		if (!older && body.rows.length >= Number(list.dataset.size)) return;
+		if (steady()) return;
 		row.classList.add("new");
 		body.insertBefore(row, older ?? null);
 		while (body.rows.length > Number(list.dataset.size)) body.lastElementChild.remove();
@@ -149,7 +172,7 @@ let reloadAt = 0;
 function reset(html) {
 	const list = document.getElementById("list");
 	if (list && "newest" in list.dataset && !list.dataset.states && !list.dataset.type && !list.dataset.q) {
-		if (busy(() => reset(html))) return;
+		if (steady() || busy(() => reset(html))) return;
 		const body = list.querySelector("tbody");
 		body.replaceChildren(...rowsOf(html).slice(0, Number(list.dataset.size)));
 		tick();
@@ -167,6 +190,7 @@ let stream = null;
 let polling = null;
 let again = null;
 let streams = 0;
+let pause = 2_000;
 
 function connect() {
 	clearTimeout(again);
@@ -177,15 +201,19 @@ function connect() {
 		clearInterval(polling);
 		polling = null;
 		say("live", true);
+		pause = 2_000;
 		// A stream that reconnects tells what was missed, and a first one what happened in the last seconds; for any
 		// other the page may be too old.
 		if (!opened && (streams > 1 || performance.now() > FRESH)) refresh();
 		opened = true;
 	});
 	stream.addEventListener("error", () => {
-		polling ??= setInterval(refresh, POLL);
+		polling ??= setInterval(() => steady() || refresh(), POLL);
 		say("updated every 5 s", false);
-		if (stream?.readyState === EventSource.CLOSED) again = setTimeout(connect, STREAM_AGAIN);
+		if (stream?.readyState === EventSource.CLOSED) {
+			again = setTimeout(connect, pause);
+			pause = Math.min(2 * pause, LONGEST_PAUSE);
+		}
 	});
 	stream.addEventListener("jobs", (event) => putRows(event.data));
 	stream.addEventListener("reset", (event) => reset(event.data));
@@ -198,6 +226,11 @@ function connect() {
 		tick();
 	});
 	stream.addEventListener("sample", (event) => addSample(JSON.parse(event.data)));
+}
+
+// The server is back: no need to wait until the next try.
+function reconnect() {
+	if (stream?.readyState === EventSource.CLOSED) connect();
 }
 
 function disconnect() {
@@ -287,7 +320,7 @@ async function send(form) {
 	if (!answer.ok) return;
 	for (const error of form.querySelectorAll(".error")) error.remove();
 	for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
-	refresh();
+	if (!steady()) refresh();
 }
 
 function notice(...words) {

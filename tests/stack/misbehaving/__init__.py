@@ -2,10 +2,22 @@
 
 import os
 import time
+from pathlib import Path
+from typing import Any
 
+from celery.signals import worker_process_init
 from tasks import app
 
 from jobs.task import JobTask
+
+#: While this file is there, every new pool process dies at its start.
+DIE_YOUNG = Path("/tmp/die_young")
+
+
+@worker_process_init.connect
+def _die_young(**_: Any) -> None:
+    if DIE_YOUNG.exists():
+        os._exit(1)
 
 
 @app.task(name="flaky", bind=True, autoretry_for=(ConnectionError,), max_retries=3, retry_kwargs={"countdown": 1})

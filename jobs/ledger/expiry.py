@@ -1,0 +1,34 @@
+"""Removing what is old, a little at a time: however much there is, nobody waits for it."""
+
+import time
+
+from jobs.ledger import moves
+from jobs.ledger.database import Ledger
+
+#: Jobs removed in the first transaction, and in the largest.
+FIRST, LARGEST = 10, 200
+#: Seconds that a transaction may keep other writers waiting; beyond that the next one is smaller.
+HOLD = 0.02
+
+
+def remove_old(ledger: Ledger, ended_before: float, budget: float) -> int:
+    """Remove what ended before that time, for about ``budget`` seconds; return how many jobs and keys went.
+
+    How many jobs can be removed in a moment depends on the disk, and on what hangs on them. So the transactions start
+    small, and grow while they are short. After each comes a pause that is as long, for others. The commits are not
+    durable, since what a power cut brings back is removed again.
+    """
+    until = time.monotonic() + budget
+    limit = FIRST
+    total = 0
+    while True:
+        with ledger.writing(durable=False) as connection:
+            began = time.monotonic()
+            removed = moves.expire(connection, ended_before, limit)
+        total += removed
+        now = time.monotonic()
+        if removed < limit or now > until:
+            return total
+        took = now - began
+        limit = min(2 * limit, LARGEST) if took < HOLD / 2 else max(limit // 2, 1) if took > HOLD else limit
+        time.sleep(took)

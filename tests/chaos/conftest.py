@@ -1,0 +1,100 @@
+"""The stack that breaks, its mail server, and the report at the end."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.chaos import report
+from tests.chaos.drive import FEW_JOBS, Plan, Run, Subject, is_well
+from tests.chaos.faults import FAULTS
+from tests.chaos.mailserver import MailServer
+from tests.chaos.textbook import LOSING
+from tests.project import ROOT
+from tests.stack.support import PREFIX, Stack, run, running
+
+RUNS: pytest.StashKey[list[Run]] = pytest.StashKey()
+#: Room for the ledger of the full run and its log of 40 MB, and no more than the containers' memory bears.
+SMALL_DISK = "192m"
+
+SEED: pytest.StashKey[str] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RUNS] = []
+    config.stash[SEED] = config.getoption("--chaos-seed") or secrets.token_hex(4)
+
+
+@pytest.fixture(scope="session")
+def runs(pytestconfig: pytest.Config) -> list[Run]:
+    """Return the list that the report is made of."""
+    return pytestconfig.stash[RUNS]
+
+
+@pytest.fixture(scope="session")
+def plan(pytestconfig: pytest.Config) -> Plan:
+    """Return how much of a run was asked for."""
+    jobs = pytestconfig.getoption("--jobs")
+    return Plan(jobs=jobs or FEW_JOBS, full=jobs is not None, seed=pytestconfig.stash[SEED])
+
+
+@pytest.fixture(scope="session")
+def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Return a stack of its own, whose worker sends mails to a server that does not break with it."""
+    with running_with_mail(Stack(f"{PREFIX}_chaos", tmp_path_factory.mktemp("chaos"))) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def warren(stack: Stack) -> Subject:
+    """Return Warren as the one that is tested."""
+    return Subject(name="Warren", stack=stack, mail=mail_server(stack), well=is_well)
+
+
+@pytest.fixture(scope="module")
+def warren_on_a_small_disk(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+    """Return Warren with its ledger on a file system of its own, in memory, that a test can fill."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    stack = Stack(f"{PREFIX}_disk", tmp_path_factory.mktemp("disk"))
+    stack.db.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "warren_small_disk", str(stack.db)])
+    try:
+        with running_with_mail(stack):
+            yield Subject(name="Warren", stack=stack, mail=mail_server(stack), well=is_well)
+    finally:
+        run(["umount", "--lazy", str(stack.db)])
+
+
+@contextmanager
+def running_with_mail(stack: Stack) -> Iterator[Stack]:
+    mail = mail_server(stack)
+    stack.env["SMTP_URL"] = mail.url
+    mail.remove()  # left by a run that was killed
+    with running(stack):
+        try:
+            mail.start()
+            yield stack
+        finally:
+            if os.environ.get("WARREN_KEEP_STACK") != "1":
+                mail.remove()
+
+
+def mail_server(stack: Stack) -> MailServer:
+    return MailServer(stack, f"{stack.prefix}_front_network", f"{stack.prefix}_celery")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the report; of a full run that left nothing out, write docs/reliability.md."""
+    runs = config.stash[RUNS]
+    if not runs:
+        return
+    terminalreporter.section(f"what became of the jobs (--chaos-seed {config.stash[SEED]})")
+    terminalreporter.write(report.table(runs))
+    jobs = config.getoption("--jobs")
+    if jobs is not None and len(runs) == len(FAULTS) + len(LOSING):
+        report.write(ROOT / "docs/reliability.md", runs, Plan(jobs=jobs, seed=config.stash[SEED]))
+    elif jobs is not None:
+        terminalreporter.line("docs/reliability.md was not written: not every fault has been run to its end")

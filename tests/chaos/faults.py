@@ -1,0 +1,361 @@
+"""The faults: each a small function that strikes once, with what it may cost.
+
+A fault that lasts does so for `scene.seconds`, and is over when its function returns: then nobody helps any more.
+"""
+
+import contextlib
+import fcntl
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from tests.chaos.mailserver import MailServer
+from tests.stack.support import Stack, misbehaving_worker, send, wait_until
+
+#: Seconds between two questions to the health page.
+LOOK_EVERY = 0.5
+
+
+@dataclass
+class Scene:
+    """Where a fault strikes."""
+
+    stack: Stack
+    mail: MailServer
+    dice: Random
+    #: How long a fault lasts that lasts by definition.
+    seconds: float
+    #: What the health page should have said meanwhile and did not.
+    untold: list[str] = field(default_factory=list)
+
+    def hold(self, told: Callable[[dict[str, Any]], bool] | None = None, within: float = 0) -> None:
+        """Let the fault last. If that is longer than `within`, /healthz/background has to have told of it."""
+        until = time.monotonic() + self.seconds
+        said: list[str] = []
+        heard = told is None
+        while time.monotonic() < until:
+            if told is not None and not heard:
+                answer = self.stack.http.get("/flask/healthz/background")
+                said.append(f"{answer.status_code} {answer.text.strip()}")
+                heard = answer.status_code == 503 and told(answer.json())
+            time.sleep(max(0, min(LOOK_EVERY, until - time.monotonic())))
+        if not heard and self.seconds > within:
+            self.untold.append(f"after {self.seconds:g} s it still said {said[-1]}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One kind of fault."""
+
+    name: str
+    #: What is done, for the table.
+    text: str
+    strike: Callable[[Scene], None]
+    #: Seconds that a strike lasts: in the full run, and in the reduced one.
+    lasts: float
+    briefly: float
+    #: How often it strikes in the full run.
+    strikes: int
+    #: Why it is not in the reduced run; empty if it is.
+    full_only: str
+    #: Whether it may break connections of clients: it takes away what they talk to.
+    breaks_connections: bool
+    #: Kinds of jobs that may end as FAILURE, because they cannot do without what it takes away.
+    may_fail: frozenset[str]
+    #: Whether it needs a stack of its own, whose ledger is on a small disk.
+    small_disk: bool
+
+
+FAULTS: dict[str, Fault] = {}
+
+#: Why most of the others are not in the reduced run.
+SLOW = "it takes long, or differs little from one that is"
+
+
+def fault(
+    text: str,
+    *,
+    lasts: float = 0,
+    briefly: float = 0,
+    strikes: int = 3,
+    full_only: str = "",
+    breaks_connections: bool = False,
+    may_fail: frozenset[str] = frozenset(),
+    small_disk: bool = False,
+) -> Callable[[Callable[[Scene], None]], Callable[[Scene], None]]:
+    """Register a function as a fault of its name."""
+
+    def register(strike: Callable[[Scene], None]) -> Callable[[Scene], None]:
+        name = strike.__name__
+        FAULTS[name] = Fault(
+            name=name,
+            text=text,
+            strike=strike,
+            lasts=lasts,
+            briefly=briefly,
+            strikes=strikes,
+            full_only=full_only,
+            breaks_connections=breaks_connections,
+            may_fail=may_fail,
+            small_disk=small_disk,
+        )
+        return strike
+
+    return register
+
+
+def running(scene: Scene, container: str) -> None:
+    """Wait until a container that was struck before runs again: what does not run cannot be killed."""
+    wait_until(lambda: scene.stack.inspect(container)["State"]["Running"], 60, f"{container} runs")
+
+
+# --- killed ----------------------------------------------------------------------------------------------------------
+
+
+@fault("`kill -9` of a pool process of the worker")
+def pool_process_killed(scene: Scene) -> None:
+    running(scene, scene.stack.celery)
+    children = ("exec", scene.stack.celery, "bash", "-c", "cat /proc/1/task/1/children")
+    pids = wait_until(lambda: scene.stack.docker(*children).split(), 30, "the pool is there")
+    scene.stack.docker("exec", scene.stack.celery, "bash", "-c", f"kill -9 {scene.dice.choice(pids)}", check=False)
+
+
+@fault("`kill -9` of the worker container")
+def worker_killed(scene: Scene) -> None:
+    running(scene, scene.stack.celery)
+    scene.stack.kill(scene.stack.celery)
+
+
+@fault("`docker stop` of the worker container, and `docker start`", full_only=SLOW)
+def worker_stopped(scene: Scene) -> None:
+    scene.stack.docker("stop", scene.stack.celery)
+    scene.stack.docker("start", scene.stack.celery)
+
+
+@fault("the worker container out of memory: the kernel kills its main process", full_only=SLOW)
+def worker_out_of_memory(scene: Scene) -> None:
+    restarts = scene.stack.inspect(scene.stack.celery)["RestartCount"]
+    running(scene, scene.stack.celery)
+    # The kernel would choose the process that takes the most, the eater; so the main process is offered to it first.
+    eater = "blocks = []\nwhile True: blocks.append(b'x' * 10_000_000)"
+    scene.stack.docker(
+        *("exec", scene.stack.celery, "bash", "-c", f'echo 1000 >/proc/1/oom_score_adj; exec python -c "{eater}"'),
+        check=False,
+    )
+    wait_until(
+        lambda: scene.stack.inspect(scene.stack.celery)["RestartCount"] > restarts, 30, "the kernel killed the worker"
+    )
+
+
+@fault("`kill -9` of the web container", breaks_connections=True)
+def web_killed(scene: Scene) -> None:
+    running(scene, scene.stack.flask)
+    scene.stack.kill(scene.stack.flask)
+
+
+@fault("`kill -9` of the beat container", full_only=SLOW)
+def beat_killed(scene: Scene) -> None:
+    running(scene, scene.stack.beat)
+    scene.stack.kill(scene.stack.beat)
+
+
+@fault("`kill -9` of RabbitMQ", full_only=SLOW)
+def rabbitmq_killed(scene: Scene) -> None:
+    running(scene, scene.stack.rabbitmq)
+    scene.stack.kill(scene.stack.rabbitmq)
+
+
+@fault("RabbitMQ's data wiped, and `kill -9`", strikes=2)
+def rabbitmq_wiped(scene: Scene) -> None:
+    wait_until(lambda: scene.stack.health(scene.stack.rabbitmq) == "healthy", 90, "RabbitMQ is back")
+    scene.stack.docker("exec", scene.stack.rabbitmq, "bash", "-c", "rm -rf /var/lib/rabbitmq/mnesia")
+    scene.stack.kill(scene.stack.rabbitmq)
+
+
+@fault("`kill -9` of the main processes of all containers at once", breaks_connections=True)
+def all_killed(scene: Scene) -> None:
+    containers = scene.stack.containers()
+    for container in containers:
+        running(scene, container)
+    scene.stack.kill(*containers)
+
+
+# --- paused ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def paused(scene: Scene, container: str) -> Iterator[None]:
+    # Not at the first try where a healthcheck is just being started in it.
+    wait_until(lambda: scene.stack.docker("pause", container), 30, f"{container} can be paused")
+    try:
+        yield
+    finally:
+        scene.stack.docker("unpause", container)
+
+
+@fault("RabbitMQ paused", lasts=30, strikes=2, full_only=SLOW)
+def rabbitmq_paused(scene: Scene) -> None:
+    with paused(scene, scene.stack.rabbitmq):
+        scene.hold(lambda health: health["rabbitmq"] != "ok", within=6)
+
+
+@fault("the worker paused", lasts=30, strikes=2, full_only=SLOW)
+def worker_paused(scene: Scene) -> None:
+    with paused(scene, scene.stack.celery):
+        scene.hold(lambda health: health["workers"] == 0, within=15)
+
+
+@fault("beat paused", lasts=30, strikes=2, full_only=SLOW)
+def beat_paused(scene: Scene) -> None:
+    with paused(scene, scene.stack.beat):
+        scene.hold()
+
+
+@fault("the web container paused", lasts=30, briefly=8, strikes=2)
+def web_paused(scene: Scene) -> None:
+    with paused(scene, scene.stack.flask):
+        scene.hold()
+
+
+# --- cut off ---------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def cut(scene: Scene, network: str, container: str) -> Iterator[None]:
+    scene.stack.docker("network", "disconnect", network, container)
+    try:
+        yield
+    finally:
+        scene.stack.docker("network", "connect", network, container)
+
+
+@fault("network cut between Nginx and Flask", lasts=15, strikes=2, full_only=SLOW)
+def cut_nginx_from_flask(scene: Scene) -> None:
+    with cut(scene, scene.mail.network, scene.stack.flask):
+        scene.hold()
+
+
+@fault("network cut between Flask and RabbitMQ", lasts=15, strikes=2, full_only=SLOW)
+def cut_flask_from_rabbitmq(scene: Scene) -> None:
+    with cut(scene, scene.stack.network, scene.stack.flask):
+        scene.hold(lambda health: health["rabbitmq"] != "ok", within=6)
+
+
+@fault("network cut between worker and RabbitMQ", lasts=30, briefly=5, strikes=2)
+def cut_worker_from_rabbitmq(scene: Scene) -> None:
+    with cut(scene, scene.stack.network, scene.stack.celery):
+        scene.hold()
+
+
+@fault("network cut between beat and RabbitMQ", lasts=15, strikes=2, full_only=SLOW)
+def cut_beat_from_rabbitmq(scene: Scene) -> None:
+    with cut(scene, scene.stack.network, scene.stack.beat):
+        scene.hold()
+
+
+@fault(
+    "network cut between worker and mail server",
+    lasts=15,
+    strikes=2,
+    full_only=SLOW,
+    may_fail=frozenset({"email_sending"}),
+)
+def cut_worker_from_mail_server(scene: Scene) -> None:
+    with cut(scene, scene.mail.network, scene.mail.name):
+        scene.hold()
+
+
+# --- alarms, locks, disk ---------------------------------------------------------------------------------------------
+
+
+def rabbitmqctl(scene: Scene, command: str) -> None:
+    scene.stack.docker("exec", scene.stack.rabbitmq, "bash", "-c", f"rabbitmqctl {command}")
+
+
+@fault("memory alarm in RabbitMQ", lasts=15, briefly=5, strikes=2)
+def memory_alarm(scene: Scene) -> None:
+    rabbitmqctl(scene, "set_vm_memory_high_watermark absolute 1")
+    try:
+        scene.hold()
+    finally:
+        rabbitmqctl(scene, "set_vm_memory_high_watermark absolute $RABBITMQ_WATERMARK")
+
+
+@fault("disk alarm in RabbitMQ", lasts=15, strikes=2, full_only=SLOW)
+def disk_alarm(scene: Scene) -> None:
+    rabbitmqctl(scene, "set_disk_free_limit 1000000GB")
+    try:
+        scene.hold()
+    finally:
+        rabbitmqctl(scene, "set_disk_free_limit 500MB")
+
+
+def ledger_tells(health: dict[str, Any]) -> bool:
+    return bool(health["ledger"] != "ok" or health["workers"] == 0)
+
+
+@fault("the ledger locked by another process (`BEGIN IMMEDIATE`)", lasts=60, briefly=8, strikes=1)
+def ledger_locked(scene: Scene) -> None:
+    with closing(sqlite3.connect(scene.stack.db / "backend.db", timeout=30, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        scene.hold(ledger_tells, within=20)
+        connection.execute("ROLLBACK")
+
+
+@fault("the ledger's queue of writers blocked by another process (`flock`)", lasts=60, strikes=1, full_only=SLOW)
+def ledger_queue_blocked(scene: Scene) -> None:
+    with (scene.stack.db / "backend.db.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        scene.hold(ledger_tells, within=20)
+
+
+@fault(
+    "the ledger's disk full",
+    lasts=30,
+    strikes=2,
+    full_only="needs a stack of its own, on a small disk",
+    may_fail=frozenset({"export"}),
+    small_disk=True,
+)
+def disk_full(scene: Scene) -> None:
+    filler = scene.stack.db / "filler"
+    try:
+        with filler.open("wb") as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(2**16))
+                file.flush()
+        scene.hold(ledger_tells, within=20)
+    finally:
+        filler.unlink()
+
+
+# --- the rest --------------------------------------------------------------------------------------------------------
+
+
+@fault("`./build.sh` renews every container", strikes=2, breaks_connections=True)
+def everything_renewed(scene: Scene) -> None:
+    # A size that no strike has used before, so that every container has to be made anew.
+    scene.stack.run("./build.sh", LOG_MAX_SIZE=f"{scene.dice.randint(11, 10_000)}m")
+
+
+@fault("a poison job, which kills its pool process each time", strikes=2, full_only=SLOW)
+def poison_job(scene: Scene) -> None:
+    with misbehaving_worker(scene.stack, "heavy,export,arithmetic") as worker:
+        job = send(scene.stack, worker, "poison", queue="arithmetic")
+        result = scene.stack.wait_state(job, "FAILURE", timeout=120)["result"]
+        assert result == "Given up: the worker process died 5 times while running this job."
+
+
+AT_ONCE = (pool_process_killed, worker_killed, web_killed, beat_killed, rabbitmq_killed)
+
+
+@fault("three of the kills above at once, drawn by lot", breaks_connections=True)
+def three_at_once(scene: Scene) -> None:
+    drawn = scene.dice.sample(AT_ONCE, 3)
+    with ThreadPoolExecutor(len(drawn)) as pool:
+        list(pool.map(lambda strike: strike(scene), drawn))

@@ -1,0 +1,35 @@
+"""A mail server in a container beside the stack: it keeps what it received when everything else is killed."""
+
+from tests.project import ROOT
+from tests.stack.support import Stack, wait_until
+
+
+class MailServer:
+    """tests/stack/smtp_sink.py as a container, which prints the Message-ID of each mail."""
+
+    def __init__(self, stack: Stack, network: str, image: str) -> None:
+        self._stack = stack
+        self._image = image
+        self.network = network
+        self.name = f"{stack.prefix}_mail_server"
+        self.url = f"smtp://{self.name}:2525"
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        self.remove()
+        self._stack.docker(
+            # Without the image's label: it is no container of the stack.
+            *("run", "--detach", "--name", self.name, "--label=warren.stack=", "--network", self.network),
+            *("--no-healthcheck", f"--volume={ROOT}/tests/stack/smtp_sink.py:/smtp_sink.py:ro", self._image),
+            *("python", "/smtp_sink.py"),
+        )
+        listens = ("exec", self.name, "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/2525 && echo yes")
+        wait_until(lambda: self._stack.docker(*listens), 20, "the mail server listens")
+
+    def remove(self) -> None:
+        """Remove it, with what it received."""
+        self._stack.docker("rm", "--force", self.name, check=False)
+
+    def message_ids(self) -> list[str]:
+        """Return the Message-IDs of the mails that it received, in order."""
+        return self._stack.docker("logs", self.name).split()

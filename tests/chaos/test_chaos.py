@@ -1,0 +1,42 @@
+"""Nothing accepted is lost, whatever breaks meanwhile; and all is well again by itself.
+
+In the reduced set a few jobs and the faults that are quick; `./test.sh chaos --jobs 10000` runs all of it.
+"""
+
+import pytest
+
+from tests.chaos.drive import Plan, Run, Subject, run
+from tests.chaos.faults import FAULTS
+
+#: Slowest answer that any client may see (seconds).
+SLOWEST = 5.0
+
+
+@pytest.fixture
+def subject(name: str, plan: Plan, request: pytest.FixtureRequest) -> Subject:
+    """Return the Warren that this fault is for."""
+    fault = FAULTS[name]
+    if fault.full_only and not plan.full:
+        pytest.skip(f"only in the full run: {fault.full_only}")
+    found: Subject = request.getfixturevalue("warren_on_a_small_disk" if fault.small_disk else "warren")
+    return found
+
+
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_accepted_job_is_accounted_for(name: str, subject: Subject, plan: Plan, runs: list[Run]) -> None:
+    fault = FAULTS[name]
+    done = run(subject, fault, plan)
+    runs.append(done)
+    load, verdict = done.load, done.verdict
+
+    assert verdict.lost == []
+    assert verdict.in_the_middle == []
+    assert verdict.wrong == {}
+    assert verdict.mails_twice == 0
+    assert len(load.accepted) == plan.jobs
+    assert verdict.ended == plan.jobs
+    assert load.slowest < SLOWEST
+    assert set(load.refused) <= {"503"}
+    assert fault.breaks_connections or not load.no_answer, load.no_answer
+    assert done.untold == []

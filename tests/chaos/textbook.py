@@ -1,0 +1,28 @@
+"""The textbook stack of bench/textbook, driven like Warren."""
+
+from pathlib import Path
+
+from tests.stack.support import BUILD_TIMEOUT, Stack
+
+#: The kinds of jobs that it has, and how many of a hundred are of each.
+TEXTBOOK_MIX = {"add": 40, "text": 27, "heavy": 25, "divide": 3, "email_sending": 5}
+#: The faults that lose jobs there, or end them wrongly, for certain; the first of them is in the reduced set.
+LOSING = ["worker_killed", "rabbitmq_wiped", "all_killed"]
+
+
+class Textbook(Stack):
+    """A stack with the same names of containers, and nothing that looks after itself but Docker's restart policy."""
+
+    def __init__(self, prefix: str, folder: Path) -> None:
+        super().__init__(prefix, folder)
+        self.env["DB_DIR"] = f"{prefix}_db"  # a volume: these containers run as root
+
+    def build(self) -> None:
+        """Build and start it, in place of what a killed run may have left."""
+        self.run("./stop.sh", "--purge")
+        self.run("bench/textbook/build.sh", timeout=BUILD_TIMEOUT)
+
+    def health(self, container: str) -> str:
+        """Return `healthy` for what runs: there are no healthchecks."""
+        state = self.inspect(container)["State"]
+        return "healthy" if state["Running"] else str(state["Status"])

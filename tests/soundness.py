@@ -1,0 +1,49 @@
+"""What must hold of a ledger at every moment, whatever was cut short: asked of the database itself."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from jobs import states
+
+#: Runs a statement and returns its rows, as each driver's connection does.
+Execute = Callable[[str], Iterable[Any]]
+
+
+def _any_of(names: tuple[str, ...]) -> str:
+    return f"({', '.join(repr(name) for name in names)})"
+
+
+#: Jobs that must not be, as conditions on their rows.
+UNSOUND = {
+    "ended without a time, or with one before its end": (
+        f"(state IN {_any_of(states.ENDED)}) != (ended_at IS NOT NULL)"
+    ),
+    "ended, and yet to be published": f"state IN {_any_of(states.ENDED)} AND due_at IS NOT NULL",
+    "waiting, and neither due nor handed to the broker": (
+        f"state IN {_any_of(states.WAITING)} AND due_at IS NULL AND published_at IS NULL"
+    ),
+    "waiting, and held by a worker": f"state IN {_any_of(states.WAITING)} AND worker IS NOT NULL",
+    "running, and held by nobody": f"state IN {_any_of(states.RUNNING)} AND worker IS NULL",
+    "running, and due": f"state IN {_any_of(states.RUNNING)} AND due_at IS NOT NULL",
+    "ended well, and never claimed": f"state = '{states.SUCCESS}' AND attempts = 0",
+    "more deaths and retries than claims": "deaths + retries > attempts",
+    "in no known state": f"state NOT IN {_any_of(states.ALL)}",
+}
+
+
+_QUESTION = f"""
+SELECT CASE {" ".join(f"WHEN {condition} THEN '{what}'" for what, condition in UNSOUND.items())} END, id
+FROM job WHERE {" OR ".join(f"({condition})" for condition in UNSOUND.values())}
+LIMIT 100
+"""
+
+
+def unsound_jobs(execute: Execute) -> list[str]:
+    """Return which jobs must not be as they are, and why."""
+    return [f"{job_id}: {what}" for what, job_id in execute(_QUESTION)]
+
+
+def faults(execute: Execute) -> list[str]:
+    """Return what is wrong with a ledger on SQLite: in its pages and indexes, or with its jobs."""
+    found = [str(line) for (line,) in execute("PRAGMA integrity_check") if line != "ok"]
+    return found + unsound_jobs(execute)

@@ -1,0 +1,358 @@
+"""The moves of a job, compared with their drawing in docs/design.md, and made in any order.
+
+A trigger in the database notes every change of a state, so that what is compared is what happens and not what is meant.
+"""
+
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import Connection
+
+from jobs import states
+from jobs.ledger import moves, queries
+from jobs.ledger.database import Ledger
+from jobs.ledger.records import DueJob, NewJob
+from jobs.ledger.schema import metadata
+from tests.project import ROOT, project_files
+from tests.soundness import unsound_jobs
+
+MAX_DELIVERIES = 3
+
+#: From, to and the names of the moves; "[*]" is where there is no row.
+Drawn = dict[tuple[str, str], set[str]]
+ARROW = re.compile(r"^ +(\S+) --> (\S+): (.+)$", re.MULTILINE)
+
+
+def drawn() -> Drawn:
+    """Return the arrows of the drawing."""
+    page = (ROOT / "docs" / "design.md").read_text()
+    drawing = page.partition("stateDiagram-v2\n")[2].partition("```")[0]
+    return {(was, becomes): set(names.split(", ")) for was, becomes, names in ARROW.findall(drawing)}
+
+
+def note_changes(connection: Connection) -> None:
+    """Have the database note every change of a state, in the table `change`."""
+    for statement in (
+        "CREATE TEMP TABLE change (was TEXT, becomes TEXT)",
+        "CREATE TEMP TRIGGER added AFTER INSERT ON job BEGIN INSERT INTO change VALUES ('[*]', NEW.state); END",
+        "CREATE TEMP TRIGGER moved AFTER UPDATE OF state ON job"
+        " BEGIN INSERT INTO change VALUES (OLD.state, NEW.state); END",
+        "CREATE TEMP TRIGGER removed AFTER DELETE ON job BEGIN INSERT INTO change VALUES (OLD.state, '[*]'); END",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+def changes(connection: Connection) -> set[tuple[str, str]]:
+    """Return the changes since the last time, and forget them."""
+    found = {(was, becomes) for was, becomes in connection.exec_driver_sql("SELECT * FROM change")}
+    connection.exec_driver_sql("DELETE FROM change")
+    return found
+
+
+def new_job(**fields: Any) -> NewJob:
+    return NewJob(type="heavy", queue="heavy", params={}, **fields)
+
+
+def as_due(new: NewJob, due_at: float | None) -> DueJob:
+    return DueJob(id=new.id, type=new.type, queue=new.queue, params=new.params, due_at=due_at or 0)
+
+
+# --- each move from each state ---------------------------------------------------------------------------------------
+
+
+def bring_to(connection: Connection, state: str) -> NewJob:
+    """Return a job in that state, at its first attempt by the worker w1 if it has begun."""
+    new = new_job()
+    moves.submit(connection, new)
+    if state in (states.STARTED, states.PROGRESS, states.SUCCESS, states.FAILURE, states.RETRY):
+        moves.claim(connection, new.id, "w1")
+    if state == states.PROGRESS:
+        moves.report_progress(connection, new.id, 1, {"percent": 50})
+    elif state == states.SUCCESS:
+        moves.succeed(connection, new.id, 1, "result")
+    elif state == states.FAILURE:
+        moves.fail(connection, new.id, "error", attempt=1)
+    elif state == states.RETRY:
+        moves.retry_later(connection, new.id, "error", time.time() - 1, attempt=1)
+    elif state == states.REVOKED:
+        moves.cancel(connection, new.id)
+    return new
+
+
+Move = Callable[[Connection, NewJob], object]
+
+#: By the name in the drawing, every way to call it that may make a difference.
+MOVES: dict[str, list[Move]] = {
+    "submit": [lambda connection, _: moves.submit(connection, new_job())],
+    "submit_once": [lambda connection, _: moves.submit_once(connection, new_job(), "key", "print")],
+    "adopt": [
+        lambda connection, new: moves.adopt(connection, new, "w2"),
+        lambda connection, _: moves.adopt(connection, new_job(), "w2"),
+    ],
+    "published": [lambda connection, new: moves.published(connection, [as_due(new, new.due_at)])],
+    "republish": [lambda connection, new: moves.republish(connection, [new.id])],
+    "claim": [lambda connection, new: moves.claim(connection, new.id, "w2")],
+    "report_progress": [lambda connection, new: moves.report_progress(connection, new.id, 1, {"percent": 60})],
+    "succeed": [lambda connection, new: moves.succeed(connection, new.id, 1, "another result")],
+    "fail": [
+        lambda connection, new: moves.fail(connection, new.id, "another error", attempt=1),
+        lambda connection, new: moves.fail(connection, new.id, "another error", by="w1"),
+    ],
+    "retry_later": [lambda connection, new: moves.retry_later(connection, new.id, "error", time.time(), attempt=1)],
+    "release": [
+        lambda connection, new: moves.release(connection, [new.id], "w1", MAX_DELIVERIES),
+        lambda connection, new: moves.release(connection, [new.id], "w1", MAX_DELIVERIES, stopped=True),
+        lambda connection, new: moves.release(connection, [new.id], "w1", 1),
+        lambda connection, _: moves.retire_worker(connection, "w1", MAX_DELIVERIES),
+    ],
+    "cancel": [lambda connection, new: moves.cancel(connection, new.id)],
+    "expire": [
+        lambda connection, _: moves.expire(connection, time.time() + 1, 10),
+        lambda connection, _: moves.expire(connection, time.time() - 60, 10),
+    ],
+}
+
+
+def test_each_move_from_each_state_is_as_drawn(ledger: Ledger) -> None:
+    found: Drawn = {}
+    with ledger.writing() as connection:
+        note_changes(connection)
+        for state in states.ALL:
+            for name, ways in MOVES.items():
+                for move in ways:
+                    with connection.begin_nested() as alone:
+                        new = bring_to(connection, state)
+                        row = queries.find(connection, new.id)
+                        assert row is not None
+                        assert row.state == state
+                        changes(connection)
+                        move(connection, new)
+                        for change in changes(connection):
+                            found.setdefault(change, set()).add(name)
+                        assert unsound_jobs(connection.exec_driver_sql) == []
+                        alone.rollback()
+    assert found == drawn()
+
+
+def test_only_the_moves_write_to_the_table() -> None:
+    write = re.compile(r"\b(insert|update|delete)\(job\)|\bjob\.(insert|update|delete)\(|(INTO|UPDATE|FROM) job\b")
+    programs = [
+        path for path in project_files() if path.suffix == ".py" and path.parts[0] in ("jobs", "flask", "celery")
+    ]
+    assert [str(path) for path in programs if write.search((ROOT / path).read_text())] == ["jobs/ledger/moves.py"]
+
+
+# --- moves in any order ----------------------------------------------------------------------------------------------
+
+JOBS = 3
+WORKERS = st.sampled_from(["w1", "w2"])
+ANY = st.integers(0, 1000)  # picks one of those that there are
+
+
+class Interleavings(RuleBasedStateMachine):
+    """What web, relay, workers and beat do, in any order: late, twice, or never."""
+
+    @initialize()
+    def start(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.ledger = Ledger(f"sqlite:///{self.folder.name}/backend.db")
+        self.scope = self.ledger.writing()  # one transaction for all, since none of this needs a disk
+        self.connection = self.scope.__enter__()
+        metadata.create_all(self.connection)
+        note_changes(self.connection)
+        self.arrows = set(drawn())
+        self.jobs: list[NewJob] = []
+        self.keys: dict[str, str] = {}
+        #: Runs that were begun and may report at any time, even when others have taken over.
+        self.runs: list[tuple[str, int]] = []
+        #: What was read as due, and is or is not published and marked so later.
+        self.read: list[DueJob] = []
+        self.before: dict[str, Any] = {}
+        self.results: dict[str, Any] = {}
+        self.submit(None)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "scope"):
+            return
+        try:
+            self.everything_reaches_an_end()
+        finally:
+            self.scope.__exit__(None, None, None)
+            self.ledger.dispose()
+            self.folder.cleanup()
+
+    def row(self, job_id: str) -> Any:
+        return queries.find(self.connection, job_id)
+
+    def one(self, which: int) -> str:
+        return self.jobs[which % len(self.jobs)].id
+
+    # --- web and relay
+
+    @precondition(lambda self: len(self.jobs) < JOBS)
+    @rule(wait=st.sampled_from([None, -1, 60]))
+    def submit(self, wait: float | None) -> None:
+        new = new_job(run_at=None if wait is None else time.time() + wait)
+        moves.submit(self.connection, new)
+        self.jobs.append(new)
+
+    @rule(key=st.sampled_from(["a", "b"]), same=st.booleans())
+    def submit_once(self, key: str, same: bool) -> None:
+        new = new_job()
+        stands_for = moves.submit_once(self.connection, new, key, "print" if same or key not in self.keys else "other")
+        if key not in self.keys:
+            assert stands_for == new.id
+            self.keys[key] = new.id
+            self.jobs.append(new)
+        else:
+            assert stands_for == (self.keys[key] if same else None)
+
+    @rule(which=ANY)
+    def cancel(self, which: int) -> None:
+        row = self.row(self.one(which))
+        was = moves.cancel(self.connection, self.one(which))
+        assert was == (row.state if row is not None and row.state not in states.ENDED else None)
+
+    @rule()
+    def read_what_is_due(self) -> None:
+        self.read += queries.due(self.connection, 10)
+
+    @rule(which=ANY)
+    def the_relay_holds_a_job(self, which: int) -> None:
+        new = self.jobs[which % len(self.jobs)]
+        self.read.append(as_due(new, new.due_at))
+
+    @precondition(lambda self: self.read)
+    @rule(which=ANY, keep=st.booleans())
+    def mark_published(self, which: int, keep: bool) -> None:
+        due = self.read[which % len(self.read)]
+        if not keep:
+            self.read.remove(due)
+        moves.published(self.connection, [due])
+
+    # --- workers
+
+    @rule(which=ANY, by=WORKERS, adopted=st.booleans())
+    def claim(self, which: int, by: str, adopted: bool) -> None:
+        job_id = self.one(which)
+        before = self.row(job_id)
+        if adopted and before is not None:
+            attempt = moves.adopt(self.connection, self.jobs[which % len(self.jobs)], by)
+        else:
+            attempt = moves.claim(self.connection, job_id, by)
+        if attempt is not None:
+            assert before.state in states.WAITING
+            assert attempt == before.attempts + 1
+            self.runs.append((job_id, attempt))
+
+    @precondition(lambda self: self.runs)
+    @rule(which=ANY, report=st.sampled_from(["progress", "succeed", "fail", "retry"]), wait=st.sampled_from([-1, 60]))
+    def report(self, which: int, report: str, wait: float) -> None:
+        job_id, attempt = self.runs[-1 - which % min(4, len(self.runs))]
+        row = self.row(job_id)
+        fits = row is not None and row.attempts == attempt and row.state in states.RUNNING
+        if report == "progress":
+            told = moves.report_progress(self.connection, job_id, attempt, {"percent": which % 101})
+        elif report == "succeed":
+            told = moves.succeed(self.connection, job_id, attempt, f"result of attempt {attempt}")
+            if told:
+                assert job_id not in self.results, "a second result was accepted"
+                self.results[job_id] = f"result of attempt {attempt}"
+        elif report == "fail":
+            told = moves.fail(self.connection, job_id, "no", attempt=attempt)
+        else:
+            told = moves.retry_later(self.connection, job_id, "again", time.time() + wait, attempt=attempt)
+        assert told == fits
+
+    @rule(which=ANY, by=WORKERS)
+    def end_a_run_that_took_too_long(self, which: int, by: str) -> None:
+        row = self.row(self.one(which))
+        fits = row is not None and row.worker == by and row.state in states.RUNNING
+        assert moves.fail(self.connection, self.one(which), "too long", by=by) == fits
+
+    @rule(which=ANY, by=WORKERS, stopped=st.booleans())
+    def release(self, which: int, by: str, stopped: bool) -> None:
+        moves.release(self.connection, [self.one(which)], by, MAX_DELIVERIES, stopped=stopped)
+
+    # --- beat
+
+    @rule(by=WORKERS, stopped=st.booleans())
+    def retire(self, by: str, stopped: bool) -> None:
+        moves.retire_worker(self.connection, by, MAX_DELIVERIES, stopped=stopped)
+        assert by not in queries.holders(self.connection)
+
+    @rule()
+    def republish_what_the_broker_has_lost(self) -> None:
+        ids = queries.handed_over_ids(self.connection, "heavy", time.time() + 1, 10)
+        assert moves.republish(self.connection, ids) == len(ids)
+
+    @rule(which=ANY)
+    def republish_at_a_wrong_time(self, which: int) -> None:
+        moves.republish(self.connection, [self.one(which)])
+
+    @rule(everything=st.integers(0, 9))
+    def expire(self, everything: int) -> None:
+        if everything:  # mostly, nothing is old enough
+            moves.expire(self.connection, time.time() - 3600, 10)
+            return
+        ended = {job_id for job_id in self.before if self.row(job_id).ended_at is not None}
+        moves.expire(self.connection, time.time() + 1, 10)
+        for job_id in ended:
+            assert self.row(job_id) is None
+            del self.before[job_id]
+            self.results.pop(job_id, None)
+        self.keys.clear()
+
+    # --- what always holds
+
+    @invariant()
+    def states_change_as_drawn(self) -> None:
+        if hasattr(self, "jobs"):
+            assert changes(self.connection) - self.arrows == set()
+            assert unsound_jobs(self.connection.exec_driver_sql) == []
+
+    @invariant()
+    def nothing_is_lost_or_resurrected(self) -> None:
+        if not hasattr(self, "jobs"):
+            return
+        for new in self.jobs:
+            now, before = self.row(new.id), self.before.get(new.id)
+            if now is None:
+                assert before is None, "a job is gone that was not removed"
+                continue
+            if before is not None:
+                for counter in ("attempts", "deaths", "retries"):
+                    assert getattr(now, counter) >= getattr(before, counter)
+                if before.state in states.ENDED:
+                    assert tuple(now) == tuple(before), "an ended job has changed"
+            if new.id in self.results:
+                assert (now.state, now.result) == (states.SUCCESS, self.results[new.id])
+            self.before[new.id] = now
+
+    def everything_reaches_an_end(self) -> None:
+        """Recover as beat does when all workers and messages are gone, then run what is due, once."""
+        for by in queries.holders(self.connection):
+            moves.retire_worker(self.connection, by, 1000)
+        moves.republish(self.connection, queries.handed_over_ids(self.connection, "heavy", time.time() + 1, 10))
+        self.connection.exec_driver_sql("UPDATE job SET due_at = 0 WHERE due_at IS NOT NULL")  # time goes by
+        for due in queries.due(self.connection, 100):
+            moves.published(self.connection, [due])
+            attempt = moves.claim(self.connection, due.id, "last")
+            assert attempt is not None
+            assert moves.succeed(self.connection, due.id, attempt, "at last")
+        assert queries.backlog(self.connection) == 0
+
+
+TestInterleavings = Interleavings.TestCase
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _as_many_as_asked_for(pytestconfig: pytest.Config) -> None:
+    TestInterleavings.settings = settings(max_examples=pytestconfig.getoption("--interleavings"))
