@@ -347,6 +347,16 @@ class Interleavings(RuleBasedStateMachine):
                 assert (now.state, now.result) == (states.SUCCESS, self.results[new.id])
             self.before[new.id] = now
 
+    @invariant()
+    def an_older_attempt_is_fenced_out(self) -> None:
+        for job_id, attempt in getattr(self, "runs", [])[-2:]:
+            row = self.row(job_id)
+            if row is not None and row.attempts > attempt:
+                assert not moves.report_progress(self.connection, job_id, attempt, {"percent": 1})
+                assert not moves.succeed(self.connection, job_id, attempt, "too late")
+                assert not moves.fail(self.connection, job_id, "too late", attempt=attempt)
+                assert not moves.retry_later(self.connection, job_id, "too late", time.time(), attempt=attempt)
+
     def everything_reaches_an_end(self) -> None:
         """Recover as beat does when all workers and messages are gone, then run what is due, once."""
         for by in queries.holders(self.connection):
