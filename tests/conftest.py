@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.project import ROOT
-from tests.stack.support import PREFIX, Stack, docker_answers
+from tests.stack.support import PREFIX, Stack, docker_answers, running
 
 #: Of each container's log, in the report of a test that failed.
 LOG_LINES = 30
@@ -96,6 +96,13 @@ def docker_engine(pytestconfig: pytest.Config) -> Iterator[None]:
             pytestconfig.get_terminal_writer().line("waiting for another run of the stack tests on this machine ...")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@pytest.fixture(scope="session")
+def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Return the stack that all tests share, built by ./build.sh and removed when the last of them is done."""
+    with running(Stack(PREFIX, tmp_path_factory.mktemp("stack"))) as stack:
+        yield stack
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,192 @@
+"""Jobs from beginning to end, as somebody with a mouse sees them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from jobs.catalogue import JOB_TYPES
+from tests.browser.support import Watch, expect_state, fill, live, mark, press, row, send_button, submit
+from tests.stack.support import Stack
+
+#: Of each kind of job, what to enter and what its result has to contain.
+ENTRIES: dict[str, tuple[dict[str, str], str]] = {
+    "heavy": ({"seconds": "0.5"}, "This task took 0.5 seconds."),
+    "add": ({"a": "2", "b": "-0.5"}, "1.5"),
+    "divide": ({"a": "9", "b": "2"}, "4.5"),
+    "text": ({"text": "<b>héllo</b>", "repeat": "2"}, "<B>HÉLLO</B>"),
+    "export": ({"filters-done": "false", "filters-text": "no to-do has this"}, '"count": 0'),
+    "csv_processing": ({"num_rows": "100", "processing_time": "5"}, '"average"'),
+    "email_sending": ({"num_emails": "1", "subject": "Hello"}, '"sent"'),
+    "image_processing": ({"num_images": "1", "width": "100", "height": "100"}, '"images"'),
+}
+
+
+def test_each_kind_is_submitted_shows_its_progress_and_its_result(page: Page) -> None:
+    assert ENTRIES.keys() == JOB_TYPES.keys()
+    page.goto("/flask")
+    task_ids = {}
+    for task_type, (entries, _) in ENTRIES.items():
+        page.get_by_role("link", name=task_type, exact=True).click()
+        task_ids[task_type] = submit(page, task_type, **entries)
+        expect(row(page, task_ids[task_type])).to_contain_text(task_type)
+
+    slowest = row(page, task_ids["csv_processing"])
+    bar = slowest.locator("progress")
+    expect(bar).to_have_attribute("value", re.compile(r"^[1-9]\d?$"))
+    first = int(bar.get_attribute("value") or 0)
+    expect(bar).not_to_have_attribute("value", str(first))
+    assert int(bar.get_attribute("value") or 100) > first
+    for task_id in task_ids.values():
+        expect_state(row(page, task_id), "SUCCESS")
+
+    for task_type, (_, result) in ENTRIES.items():
+        row(page, task_ids[task_type]).get_by_role("link", name=task_type).click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text(task_ids[task_type])
+        expect(page.locator("#result")).to_contain_text(result)
+        page.go_back()
+
+
+@pytest.mark.parametrize("where", ["list", "page"])
+def test_a_running_job_is_cancelled_and_tried_again(stack: Stack, page: Page, where: str) -> None:
+    task_id = stack.submit_heavy(60)
+    stack.wait_state(task_id, "STARTED")
+    page.goto("/flask" if where == "list" else f"/flask/tasks/{task_id}")
+    shown = row(page, task_id) if where == "list" else page.locator("#job")
+    unloaded = mark(page)
+    shown.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#notice")).to_contain_text("Cancelled")
+    expect_state(shown, "REVOKED")
+    assert stack.status(task_id)["status"] == "REVOKED"
+
+    again = press(page, shown.get_by_role("button", name="Retry"))
+    try:
+        assert again != task_id
+        if where == "list":
+            expect(row(page, again)).to_contain_text("heavy")
+        assert unloaded()
+    finally:
+        stack.http.delete(f"/flask/tasks/{again}")
+
+
+def test_a_failure_says_why_and_can_be_tried_again(page: Page) -> None:
+    page.goto("/flask?form=divide")
+    failed = row(page, submit(page, "divide", a="1", b="0"))
+    expect_state(failed, "FAILURE")
+    expect(failed).to_contain_text("zero")
+    expect_state(row(page, press(page, failed.get_by_role("button", name="Retry"))), "FAILURE")
+
+
+def test_a_time_is_entered_in_the_viewers_own_zone(stack: Stack, page: Page) -> None:
+    moment = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=3)
+    there = moment.astimezone(tz=datetime.fromisoformat("2000-01-01T00:00:00+05:30").tzinfo)
+    page.goto("/flask?form=add")
+    task_id = submit(page, "add", a="1", b="2", run_at=there.strftime("%Y-%m-%dT%H:%M"))
+    job = stack.http.get(f"/flask/tasks/{task_id}").json()
+    assert datetime.fromisoformat(job["run_at"]) == moment
+    expect(row(page, task_id)).to_contain_text("starts in 2 h")
+    row(page, task_id).get_by_role("button", name="Cancel").click()
+    expect_state(row(page, task_id), "REVOKED")
+
+
+def test_what_is_wrong_stands_beside_the_field(stack: Stack, page: Page, watch: Watch) -> None:
+    watch.tolerate("status of 422")  # Chromium itself writes one line for each such answer
+    [(before,)] = stack.ledger("SELECT count(*) FROM job")
+    page.goto("/flask?form=image_processing")
+    fill(page, "image_processing", num_images="21", width="1e3", height="99")
+    send_button(page, "image_processing").click()
+    expect(page.locator("#notice")).to_contain_text("Not submitted")
+    for name, entered in (("num_images", "21"), ("height", "99")):
+        field = page.locator(f"#image_processing-{name}")
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(field).to_have_value(entered)
+        expect(field).to_have_accessible_description(re.compile("Input should be"))
+    expect(page.locator("#image_processing-num_images")).to_be_focused()
+    assert stack.ledger("SELECT count(*) FROM job") == [(before,)]
+
+    submit(page, "image_processing", num_images="1", width="100", height="100")
+    expect(page.locator("[aria-invalid]")).to_have_count(0)
+
+
+def test_a_form_that_could_not_be_sent_is_kept(page: Page, watch: Watch) -> None:
+    watch.tolerate("net::ERR_FAILED")
+    page.goto("/flask?form=text")
+    page.route("**/flask/ui/**", lambda route: route.abort())
+    fill(page, "text", text="written with care")
+    send_button(page, "text").click()
+    expect(page.locator("#notice")).to_contain_text("does not answer")
+    expect(page.locator("#text-text")).to_have_value("written with care")
+    page.unroute("**/flask/ui/**")
+    press(page, send_button(page, "text"))
+
+
+def test_filters_show_those_jobs_and_no_other_and_new_ones_as_they_come(stack: Stack, page: Page) -> None:
+    failed, succeeded = stack.submit("divide", a=1, b=0), stack.submit("divide", a=1, b=1)
+    stack.wait_state(failed, "FAILURE")
+    stack.wait_state(succeeded, "SUCCESS")
+    page.goto("/flask")
+    filters = page.locator("#filters")
+    filters.locator("[name=status]").select_option("FAILURE")
+    filters.locator("[name=task_type]").select_option("divide")
+    filters.get_by_role("button").click()
+    expect(page).to_have_url(re.compile("status=FAILURE"))
+    expect(row(page, failed)).to_be_visible()
+    expect(row(page, succeeded)).to_have_count(0)
+    states_and_kinds = page.locator("#jobs tbody tr").evaluate_all(
+        "rows => rows.map(r => [r.dataset.state, r.dataset.type])"
+    )
+    assert all(found == ["FAILURE", "divide"] for found in states_and_kinds)
+
+    live(page)
+    other = stack.submit("divide", a=2, b=1)
+    stack.wait_state(other, "SUCCESS")
+    fresh = stack.submit("divide", a=2, b=0)
+    expect(row(page, fresh)).to_be_visible()
+    expect(row(page, other)).to_have_count(0)
+
+    # The address says it all: to be kept, sent to somebody, gone back to.
+    page.get_by_role("link", name="Show all").click()
+    expect(row(page, other)).to_be_visible()
+    page.go_back()
+    expect(filters.locator("[name=status]")).to_have_value("FAILURE")
+    expect(row(page, fresh)).to_be_visible()
+    expect(row(page, other)).to_have_count(0)
+
+
+def test_a_job_is_found_by_the_beginning_of_its_id(stack: Stack, page: Page) -> None:
+    task_id = stack.submit("add", a=1, b=1)
+    page.goto("/flask")
+    page.locator("#filters [name=q]").fill(task_id[:10].upper())
+    page.locator("#filters [name=q]").press("Enter")
+    expect(page.locator("#jobs tbody tr")).to_have_count(1)
+    expect(row(page, task_id)).to_be_visible()
+    page.locator("#filters [name=q]").fill("ffff-no-such-id")
+    page.locator("#filters [name=q]").press("Enter")
+    expect(page.get_by_text("No job here.")).to_be_visible()
+
+
+def test_an_export_is_downloaded_from_the_list_and_from_its_page(stack: Stack, page: Page) -> None:
+    text = "export me, please"
+    todo = stack.http.post("/flask/todos", json={"text": text}).json()
+    task_id = stack.submit("export", filters={"text": text})
+    for address, place in (("/flask", row(page, task_id)), (f"/flask/tasks/{task_id}", page.locator("#job"))):
+        page.goto(address)
+        expect_state(place, "SUCCESS")
+        with page.expect_download() as download:
+            place.get_by_role("link", name="Download").click()
+        assert download.value.suggested_filename == f"todos-{task_id}.csv"
+        assert f'{todo["id"]},"{text}",false' in Path(download.value.path()).read_text()
+
+
+def test_a_job_has_an_address_of_its_own(stack: Stack, page: Page) -> None:
+    task_id = stack.submit("text", text="a deep link", repeat=2)
+    stack.wait_state(task_id, "SUCCESS")
+    page.goto(f"/flask/tasks/{task_id}")
+    expect_state(page.locator("#job"), "SUCCESS")
+    expect(page).to_have_title(re.compile(f"text {task_id[:8]}"))
+    expect(page.locator("#params")).to_contain_text("a deep link")
+    expect(page.locator("#result")).to_contain_text("A DEEP LINK")
+    expect(page.locator("#attempts tbody tr")).to_have_count(1)
+    expect(page.locator("#attempts")).to_contain_text(stack.celery)

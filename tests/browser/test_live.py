@@ -1,0 +1,130 @@
+"""Pages that keep themselves up to date: by Server-Sent Events, and without them."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.support import OpenPage, Watch, expect_state, live, mark, row
+from tests.stack.support import Stack
+
+#: What Chromium writes about requests while the web container is being restarted.
+RESTARTING = r"net::ERR_|status of 503"
+
+#: Milliseconds between two looks while there is no stream, and until a new one is tried: see dashboard.js.
+POLL = 5_000
+STREAM_AGAIN = 30_000
+
+
+def test_jobs_of_others_appear_and_change_without_a_reload(stack: Stack, page: Page) -> None:
+    page.goto("/flask")
+    live(page)
+    unloaded = mark(page)
+    task_id = stack.submit_heavy(60)
+    expect_state(row(page, task_id), "STARTED")
+    expect(page.locator("#jobs tbody tr").first).to_have_id(f"job-{task_id}")
+    expect(page.locator("#worker-table")).to_contain_text(task_id[:8])
+    heavy = page.locator("#queue-table tr", has=page.get_by_role("rowheader", name="heavy"))
+    expect(heavy.get_by_role("cell").first).to_have_text("1")
+    stack.http.delete(f"/flask/tasks/{task_id}")
+    expect_state(row(page, task_id), "REVOKED")
+    expect(heavy.get_by_role("cell").first).to_have_text("0")
+    assert unloaded()
+
+
+def test_a_jobs_page_follows_it_to_its_end(stack: Stack, page: Page) -> None:
+    task_id = stack.submit_heavy(3)
+    page.goto(f"/flask/tasks/{task_id}")
+    unloaded = mark(page)
+    expect_state(page.locator("#job"), "STARTED")
+    expect_state(page.locator("#job"), "SUCCESS")
+    expect(page.locator("#result")).to_contain_text("3")
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    assert unloaded()
+
+
+def test_the_charts_show_what_was_done(stack: Stack, page: Page) -> None:
+    page.goto("/flask")
+    live(page)
+    for task_id in [stack.submit("add", a=1, b=1) for _ in range(20)]:
+        stack.wait_state(task_id, "SUCCESS")
+    for chart in ("#chart-depth", "#chart-done"):
+        expect(page.locator(f"{chart} path")).to_have_count(3)
+    done = page.locator("#chart-done")
+    # A line that goes up: some of its points are not on the axis.
+    page.wait_for_function(
+        """() => [...document.querySelectorAll("#chart-done path")].some((line) =>
+            new Set(line.getAttribute("d").match(/[\\d.]+(?=[ML]|$)/g)).size > 1)"""
+    )
+    done.locator("svg").hover()
+    expect(done.locator(".readout")).to_contain_text("arithmetic")
+
+
+@pytest.mark.timeout(200)
+def test_nothing_is_missed_while_the_web_container_restarts(stack: Stack, open_page: OpenPage, watch: Watch) -> None:
+    watch.tolerate(RESTARTING)
+    page = open_page()
+    page.clock.install()
+    page.goto("/flask")
+    live(page)
+    unloaded = mark(page)
+    before = stack.submit_heavy(2)
+    expect_state(row(page, before), "STARTED")
+    stack.docker("restart", stack.flask)  # which takes longer than that job
+    stack.wait_healthy(stack.flask, stack.nginx)
+    after = stack.submit_heavy()
+    stack.wait_state(after, "SUCCESS")
+    page.clock.fast_forward(POLL)  # or has the stream come back already?
+    expect_state(row(page, before), "SUCCESS")
+    expect_state(row(page, after), "SUCCESS")
+    page.clock.fast_forward(STREAM_AGAIN)
+    live(page)
+    expect_state(row(page, stack.submit_heavy()), "SUCCESS")
+    assert unloaded()
+
+
+def test_where_no_stream_is_given_the_page_looks_again_and_again(
+    stack: Stack, open_page: OpenPage, watch: Watch
+) -> None:
+    watch.tolerate("status of 503")
+    page = open_page()
+    page.clock.install()
+    page.route("**/flask/live", lambda route: route.fulfill(status=503, headers={"Retry-After": "30"}))
+    page.goto("/flask")
+    expect(page.locator("#live")).to_have_text(re.compile("every 5 s"))
+    unloaded = mark(page)
+    task_id = stack.submit_heavy()
+    stack.wait_state(task_id, "SUCCESS")
+    page.clock.fast_forward(POLL)
+    expect_state(row(page, task_id), "SUCCESS")
+
+    page.unroute("**/flask/live")
+    page.clock.fast_forward(STREAM_AGAIN)
+    live(page)
+    expect_state(row(page, stack.submit_heavy()), "SUCCESS")
+    assert unloaded()
+
+
+def test_a_page_that_nobody_looks_at_gives_its_stream_back(stack: Stack, open_page: OpenPage) -> None:
+    page = open_page()
+    page.clock.install()
+    page.goto("/flask")
+    live(page)
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/flask/live")):
+        visible(page, False)
+        page.clock.fast_forward(STREAM_AGAIN + 1000)
+    missed = stack.submit_heavy()
+    stack.wait_state(missed, "SUCCESS")
+    visible(page, True)
+    expect_state(row(page, missed), "SUCCESS")
+
+
+def visible(page: Page, is_visible: bool) -> None:
+    """Make the page believe that its tab is in front, or not; headless Chromium has no tabs to switch."""
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        not is_visible,
+    )

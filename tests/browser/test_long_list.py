@@ -1,0 +1,81 @@
+"""10,000 jobs in the list."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.support import expect_state, live, mark, row
+from tests.stack.support import Stack
+
+PAGE = 50
+
+#: Takes 10,000 jobs through the ledger's own moves, some hundred in a transaction, so that nobody waits for long. Each
+#: hundredth fails.
+MAKE_JOBS = """
+from jobs.ledger import moves
+from jobs.ledger.database import ledger
+from jobs.ledger.records import NewJob
+
+for start in range(1, 10_001, 250):
+    with ledger().writing() as connection:
+        for number in range(start, start + 250):
+            new = NewJob(type="add", queue="arithmetic", params={"a": number, "b": 0})
+            moves.submit(connection, new)
+            attempt = moves.claim(connection, new.id, "somebody/1")
+            if number % 100:
+                moves.succeed(connection, new.id, attempt, number)
+            else:
+                moves.fail(connection, new.id, f"Number {number} failed.", attempt=attempt)
+"""
+
+
+@pytest.mark.timeout(240)
+def test_10_000_jobs(stack: Stack, page: Page) -> None:
+    page.goto("/flask")
+    live(page)
+    unloaded = mark(page)
+    stack.docker("exec", stack.celery, "python", "-c", MAKE_JOBS, timeout=120)
+
+    # The open page, to which that happened, shows the newest of them, and goes on to show what comes.
+    rows = page.locator("#jobs tbody tr")
+    expect(rows.first).to_contain_text("Number 10000 failed.")
+    expect(rows).to_have_count(PAGE)
+    newest = stack.submit("divide", a=1, b=1)
+    expect_state(row(page, newest), "SUCCESS")
+    expect(rows.first).to_have_id(f"job-{newest}")
+    expect(rows).to_have_count(PAGE)
+    assert unloaded()
+
+    # Older pages follow without a gap and without a repetition.
+    page.reload()
+    first = positions(page)
+    for _ in range(3):
+        page.get_by_role("link", name="Older").click()
+        expect(rows.first).to_have_attribute("data-seq", str(first[-1] - 1))
+        first += positions(page)
+    assert first == list(range(first[0], first[0] - 4 * PAGE, -1))
+
+    # A page of older jobs has no place for a new one.
+    live(page)
+    running = stack.submit_heavy(60)
+    expect(page.locator("#worker-table")).to_contain_text(running[:8])
+    assert positions(page) == first[-PAGE:]
+    page.get_by_role("link", name="Newest").click()
+    expect(rows.first).to_have_id(f"job-{running}")
+    stack.http.delete(f"/flask/tasks/{running}")
+
+    # Filters find the few among the many.
+    page.goto("/flask?status=FAILURE&task_type=add")
+    failed = positions(page)
+    expect(rows.first).to_contain_text("Number 10000 failed.")
+    expect(rows.last).to_contain_text("Number 5100 failed.")
+    page.get_by_role("link", name="Older").click()
+    expect(rows.first).to_contain_text("Number 5000 failed.")
+    assert positions(page)[0] == failed[-1] - 100
+
+
+def positions(page: Page) -> list[int]:
+    """Return where the jobs that are shown stand among all, from first to last."""
+    return [
+        int(position)
+        for position in page.locator("#jobs tbody tr").evaluate_all("rows => rows.map(row => row.dataset.seq)")
+    ]

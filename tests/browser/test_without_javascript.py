@@ -1,0 +1,119 @@
+"""Everything works in a browser without JavaScript, by page loads."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.support import OpenPage, Watch, expect_state, fill, row, send_button
+from tests.stack.support import Stack
+
+
+@pytest.fixture
+def plain(open_page: OpenPage) -> Page:
+    """Return a page in which no script runs."""
+    return open_page(java_script_enabled=False)
+
+
+def until(page: Page, good: Callable[[], bool]) -> None:
+    """Load the page again until it is as wanted, as its viewer would."""
+    for _ in range(50):
+        if good():
+            return
+        page.wait_for_timeout(200)
+        page.reload()
+    raise AssertionError(f"never as wanted: {page.url}\n{page.content()}")
+
+
+def test_a_job_is_submitted_and_followed_to_its_result(plain: Page) -> None:
+    plain.goto("/flask")
+    plain.get_by_role("link", name="divide", exact=True).click()
+    expect(plain).to_have_url(re.compile("form=divide"))
+    plain.locator("#divide-a").fill("9")
+    plain.locator("#divide-b").fill("2")
+    send_button(plain, "divide").click()
+    expect(plain.locator("#notice")).to_contain_text("Accepted")
+    job = plain.locator("#job")
+    until(plain, lambda: job.get_attribute("data-state") == "SUCCESS")
+    expect(plain.locator("#result")).to_have_text("4.5")
+    # A time is given in full where no script turns it into "5 s ago".
+    expect(job.locator("time").first).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$"))
+    # There is nothing to see that only a script could fill.
+    plain.get_by_role("link", name="Jobs", exact=True).click()
+    expect(plain.locator("#charts")).to_be_hidden()
+    expect(plain.locator("#live")).to_be_hidden()
+
+
+def test_a_running_job_is_cancelled_and_tried_again(stack: Stack, plain: Page) -> None:
+    task_id = stack.submit_heavy(60)
+    stack.wait_state(task_id, "STARTED")
+    plain.goto("/flask")
+    expect_state(row(plain, task_id), "STARTED")
+    row(plain, task_id).get_by_role("button", name="Cancel").click()
+    expect(plain).to_have_url(re.compile(task_id))
+    expect_state(plain.locator("#job"), "REVOKED")
+    plain.get_by_role("button", name="Retry").click()
+    expect(plain.locator("#notice")).to_contain_text("Accepted again")
+    expect(plain.locator("#job")).not_to_have_attribute("data-id", task_id)
+    plain.get_by_role("button", name="Cancel").click()
+    expect_state(plain.locator("#job"), "REVOKED")
+
+
+def test_what_is_wrong_stands_beside_the_field(stack: Stack, plain: Page, watch: Watch) -> None:
+    watch.tolerate("status of 422")
+    plain.goto("/flask?form=csv_processing")
+    fill(plain, "csv_processing", num_rows="99", processing_time="6", run_at="2030-01-01T10:00")
+    send_button(plain, "csv_processing").click()
+    expect(plain.locator("#notice")).to_contain_text("Not submitted")
+    field = plain.locator("#csv_processing-num_rows")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_have_accessible_description(re.compile("greater than or equal to 100"))
+    for name, entered in (("num_rows", "99"), ("processing_time", "6"), ("run_at", "2030-01-01T10:00")):
+        expect(plain.locator(f"#csv_processing-{name}")).to_have_value(entered)
+    fill(plain, "csv_processing", num_rows="100")
+    send_button(plain, "csv_processing").click()
+    # Without a script to know the viewer's zone, times are UTC, as the label says.
+    task_id = str(plain.locator("#job").get_attribute("data-id"))
+    assert stack.http.get(f"/flask/tasks/{task_id}").json()["run_at"].startswith("2030-01-01T10:00:00")
+    plain.get_by_role("button", name="Cancel").click()
+    expect_state(plain.locator("#job"), "REVOKED")
+
+
+def test_the_list_is_filtered_and_has_pages(stack: Stack, plain: Page) -> None:
+    ids = [stack.submit("add", a=number, b=0) for number in range(3)]
+    for task_id in ids:
+        stack.wait_state(task_id, "SUCCESS")
+    plain.goto("/flask")
+    filters = plain.locator("#filters")
+    filters.locator("[name=status]").select_option("SUCCESS")
+    filters.locator("[name=task_type]").select_option("add")
+    filters.get_by_role("button").click()
+    expect(row(plain, ids[-1])).to_be_visible()
+    plain.goto(f"{plain.url}&limit=2")
+    expect(plain.locator("#jobs tbody tr")).to_have_count(2)
+    plain.get_by_role("link", name="Older").click()
+    expect(row(plain, ids[0])).to_be_visible()
+    expect(row(plain, ids[1])).to_have_count(0)
+    expect(filters.locator("[name=status]")).to_have_value("SUCCESS")
+    plain.get_by_role("link", name="Newest").click()
+    expect(row(plain, ids[-1])).to_be_visible()
+    expect(filters.locator("[name=task_type]")).to_have_value("add")
+
+
+def test_a_todo_from_beginning_to_end(plain: Page, watch: Watch) -> None:
+    watch.tolerate("status of 422")
+    plain.goto("/flask/todos")
+    plain.locator("#add-todo").get_by_role("button").click()
+    expect(plain.locator("#new-error")).to_be_visible()
+    plain.locator("#add-todo input[name=text]").fill("without a script")
+    plain.locator("#add-todo").get_by_role("button").click()
+    expect(plain.locator("#notice")).to_contain_text("Added")
+    item = plain.locator("#todos li").filter(has=plain.locator('input[value="without a script"]'))
+    item.get_by_role("checkbox").check()
+    item.get_by_role("button", name="Save").click()
+    expect(plain.locator("#notice")).to_contain_text("Saved")
+    expect(item.get_by_role("checkbox")).to_be_checked()
+    item.get_by_role("button", name="Delete").click()
+    expect(plain.locator("#notice")).to_contain_text("Deleted")
+    expect(item).to_have_count(0)
