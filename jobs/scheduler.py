@@ -52,6 +52,7 @@ class LedgerScheduler(Scheduler):
         self._publisher = Publisher(celery_app)
         self._last_watch: float | None = None
         self._watching_since = time.monotonic()
+        self._renewals: dict[str, tuple[float, float]] = {}
         self._unknown_holders: set[str] = set()
         self._next_comparison = time.monotonic() + COMPARE_EVERY
         self._suspicious: set[str] = set()
@@ -102,12 +103,19 @@ class LedgerScheduler(Scheduler):
         if self._last_watch is None or now - self._last_watch > lease / 2:
             self._watching_since = now
         self._last_watch = now
-        if now - self._watching_since < lease:
-            return
         with ledger().reading() as connection:
             registered = queries.workers(connection)
             holders = queries.holders(connection)
-        dead = [worker.id for worker in registered if worker.seen_at < time.time() - lease]
+        # How long we have seen no renewal, by our own steady clock: those of the machines may differ, or be set anew.
+        self._renewals = {
+            worker.id: before
+            if (before := self._renewals.get(worker.id)) is not None and before[0] == worker.seen_at
+            else (worker.seen_at, now)
+            for worker in registered
+        }
+        if now - self._watching_since < lease:
+            return
+        dead = [worker_id for worker_id, (_, renewed) in self._renewals.items() if now - renewed > lease]
         unknown = holders - {worker.id for worker in registered}
         dead += unknown & self._unknown_holders
         self._unknown_holders = unknown

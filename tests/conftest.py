@@ -36,9 +36,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--interleavings",
         type=int,
-        default=25,
+        default=20,
         metavar="N",
-        help="orders of up to 50 moves each in which the state machine of a job is tried (default: 25)",
+        help="orders of up to 50 moves each in which the state machine of a job is tried (default: 20)",
     )
     parser.addoption(
         "--power-cuts",

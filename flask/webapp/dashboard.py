@@ -90,7 +90,6 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         query=query,
         prefix=prefix or "",
         rows=rows_html(shown),
-        empty=not shown,
         older=cursor(shown[-1].seq) if len(rows) > query.limit else None,
         panel=panel,
         queue_names=list(QUEUES),

@@ -5,6 +5,7 @@ A fault that lasts does so for `scene.seconds`, and is over when its function re
 
 import contextlib
 import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -69,6 +70,8 @@ class Fault:
     may_fail: frozenset[str]
     #: Whether it needs a stack of its own, whose ledger is on a small disk.
     small_disk: bool
+    #: Says what is missing on this machine to bring it about; nothing if nothing is.
+    missing: Callable[[], str]
 
 
 FAULTS: dict[str, Fault] = {}
@@ -87,6 +90,7 @@ def fault(
     breaks_connections: bool = False,
     may_fail: frozenset[str] = frozenset(),
     small_disk: bool = False,
+    missing: Callable[[], str] = lambda: "",
 ) -> Callable[[Callable[[Scene], None]], Callable[[Scene], None]]:
     """Register a function as a fault of its name."""
 
@@ -103,6 +107,7 @@ def fault(
             breaks_connections=breaks_connections,
             may_fail=may_fail,
             small_disk=small_disk,
+            missing=missing,
         )
         return strike
 
@@ -321,6 +326,7 @@ def ledger_queue_blocked(scene: Scene) -> None:
     full_only="needs a stack of its own, on a small disk",
     may_fail=frozenset({"export"}),
     small_disk=True,
+    missing=lambda: "" if os.geteuid() == 0 else "only root can mount a small disk",
 )
 def disk_full(scene: Scene) -> None:
     filler = scene.stack.db / "filler"
@@ -341,6 +347,19 @@ def disk_full(scene: Scene) -> None:
 def everything_renewed(scene: Scene) -> None:
     # A size that no strike has used before, so that every container has to be made anew.
     scene.stack.run("./build.sh", LOG_MAX_SIZE=f"{scene.dice.randint(11, 10_000)}m")
+
+
+@fault(
+    "the worker's clock, as Python tells it, set forward by an hour, back by two, and right again, each for",
+    lasts=15,
+    strikes=2,
+    full_only=SLOW,
+)
+def clock_set(scene: Scene) -> None:
+    with misbehaving_worker(scene.stack, "heavy,export,arithmetic", concurrency=8) as worker:
+        for offset in (3600, -3600, 0):
+            scene.stack.docker("exec", worker, "bash", "-c", f"echo {offset} >/tmp/clock")
+            scene.hold()
 
 
 @fault("a poison job, which kills its pool process each time", strikes=2, full_only=SLOW)

@@ -7,6 +7,7 @@ from pathlib import Path
 from string import Template
 
 from tests.chaos.drive import CLIENTS, PATIENCE, RATE, Plan, Run
+from tests.chaos.faults import FAULTS
 from tests.chaos.load import MIX
 
 HEAD = (
@@ -96,5 +97,6 @@ def write(path: Path, runs: list[Run], plan: Plan) -> None:
         rate=RATE,
         mix=", ".join(f"{share} % `{kind}`" for kind, share in MIX.items()),
         patience=f"{PATIENCE:.0f}",
+        not_run="".join(f"- {fault.text}: {fault.missing()}.\n" for fault in FAULTS.values() if fault.missing()),
     )
     path.write_text(text)

@@ -18,6 +18,8 @@ def subject(name: str, plan: Plan, request: pytest.FixtureRequest) -> Subject:
     fault = FAULTS[name]
     if fault.full_only and not plan.full:
         pytest.skip(f"only in the full run: {fault.full_only}")
+    if missing := fault.missing():
+        pytest.skip(missing)
     found: Subject = request.getfixturevalue("warren_on_a_small_disk" if fault.small_disk else "warren")
     return found
 

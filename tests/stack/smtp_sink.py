@@ -43,6 +43,7 @@ class Sink(socketserver.ThreadingTCPServer):
         #: What clients have to know, whatever their name; empty: they are not asked.
         self.password = password
         self.taken: list[str] = []
+        self._printing = threading.Lock()
 
     @property
     def url(self) -> str:
@@ -53,8 +54,10 @@ class Sink(socketserver.ThreadingTCPServer):
     def take(self, data: bytes) -> None:
         """Keep the Message-ID of a mail, and print it."""
         found = MESSAGE_ID.search(data)
-        self.taken.append(found[1].decode() if found else "no Message-ID")
-        print(self.taken[-1], flush=True)
+        message_id = found[1].decode() if found else "no Message-ID"
+        self.taken.append(message_id)
+        with self._printing:  # each on a line of its own
+            print(message_id, flush=True)
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()

@@ -112,7 +112,9 @@ def test_a_report_of_an_older_claim_is_dropped(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         assert not moves.succeed(connection, new.id, 1, "old")
         assert not moves.report_progress(connection, new.id, 1, {"percent": 1})
+        assert not moves.fail(connection, new.id, "old", attempt=1)
         assert not moves.fail(connection, new.id, "old", by="paused")
+        assert not moves.retry_later(connection, new.id, "old", time.time(), attempt=1)
         assert moves.succeed(connection, new.id, 2, "new")
     assert row(ledger, new.id).result == "new"
 

@@ -151,7 +151,7 @@ def test_only_the_moves_write_to_the_table() -> None:
 
 # --- moves in any order ----------------------------------------------------------------------------------------------
 
-JOBS = 3
+JOBS = 2
 WORKERS = st.sampled_from(["w1", "w2"])
 ANY = st.integers(0, 1000)  # picks one of those that there are
 
@@ -279,7 +279,18 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(which=ANY, by=WORKERS, stopped=st.booleans())
     def release(self, which: int, by: str, stopped: bool) -> None:
+        before = self.row(self.one(which))
         moves.release(self.connection, [self.one(which)], by, MAX_DELIVERIES, stopped=stopped)
+        held = before is not None and before.state in states.RUNNING and before.worker == by
+        assert (self.row(self.one(which)) != before) == held
+
+    @rule(which=ANY)
+    def take_over(self, which: int) -> None:
+        """One worker is stopped while it runs a job, and the other begins it again; the first may still report."""
+        row = self.row(self.one(which))
+        if row is not None and row.state in states.RUNNING:
+            self.release(which, row.worker, True)
+            self.claim(which, "w2" if row.worker == "w1" else "w1", False)
 
     # --- beat
 
@@ -335,6 +346,16 @@ class Interleavings(RuleBasedStateMachine):
             if new.id in self.results:
                 assert (now.state, now.result) == (states.SUCCESS, self.results[new.id])
             self.before[new.id] = now
+
+    @invariant()
+    def an_older_attempt_is_fenced_out(self) -> None:
+        for job_id, attempt in getattr(self, "runs", [])[-2:]:
+            row = self.row(job_id)
+            if row is not None and row.attempts > attempt:
+                assert not moves.report_progress(self.connection, job_id, attempt, {"percent": 1})
+                assert not moves.succeed(self.connection, job_id, attempt, "too late")
+                assert not moves.fail(self.connection, job_id, "too late", attempt=attempt)
+                assert not moves.retry_later(self.connection, job_id, "too late", time.time(), attempt=attempt)
 
     def everything_reaches_an_end(self) -> None:
         """Recover as beat does when all workers and messages are gone, then run what is due, once."""

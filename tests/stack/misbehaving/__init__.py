@@ -13,6 +13,21 @@ from jobs.task import JobTask
 #: While this file is there, every new pool process dies at its start.
 DIE_YOUNG = Path("/tmp/die_young")
 
+#: The seconds in this file are how much the clock of this worker is fast.
+CLOCK = Path("/tmp/clock")
+
+_right_time = time.time
+
+
+def _shown_time() -> float:
+    try:
+        return _right_time() + float(CLOCK.read_text())
+    except (OSError, ValueError):  # not there, or just being written
+        return _right_time()
+
+
+time.time = _shown_time
+
 
 @worker_process_init.connect
 def _die_young(**_: Any) -> None:

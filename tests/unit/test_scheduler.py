@@ -1,0 +1,72 @@
+"""The duties of beat that need no broker: dead workers, told by their leases and not by clocks, and old files."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from jobs import scheduler
+from jobs.app import app
+from jobs.ledger import moves, queries
+from jobs.ledger.database import Ledger
+from jobs.ledger.schema import worker
+from jobs.settings import settings
+
+
+class Beat:
+    """A scheduler that looks after the workers twice a second, on a clock of the test."""
+
+    def __init__(self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._ledger = ledger
+        self._now = 0.0
+        monkeypatch.setattr(scheduler, "ledger", lambda: ledger)
+        monkeypatch.setattr(scheduler, "time", SimpleNamespace(monotonic=lambda: self._now, time=lambda: 1e9))
+        self._scheduler: Any = scheduler.LedgerScheduler(app, lazy=True)
+
+    def watch(self, seconds: float, *, first_renewal: float | None = None) -> None:
+        """Let time pass; the worker renews its lease each second if it is said what its clock shows."""
+        for half in range(int(seconds * 2)):
+            self._now += 0.5
+            if first_renewal is not None:
+                with self._ledger.writing() as connection:
+                    connection.execute(update(worker).values(seen_at=first_renewal + half // 2))
+            self._scheduler._retire_dead_workers()
+
+    def workers(self) -> int:
+        with self._ledger.reading() as connection:
+            return len(queries.workers(connection))
+
+
+@pytest.mark.parametrize("clock", [1e9 - 3600, 1e9, 1e9 + 3600])
+def test_a_worker_whose_clock_is_wrong_lives_as_long_as_it_renews_its_lease(
+    clock: float, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ledger.writing() as connection:
+        moves.register_worker(connection, "w1", "w1", "heavy", 1)
+    beat = Beat(ledger, monkeypatch)
+    lease = settings().worker_lease
+    beat.watch(3 * lease, first_renewal=clock)
+    assert beat.workers() == 1
+    beat.watch(lease - 1)
+    assert beat.workers() == 1
+    beat.watch(2)
+    assert beat.workers() == 0
+
+
+def test_clearing_of_files_goes_on_tick_after_tick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings(), "exports_dir", tmp_path)
+    monkeypatch.setattr(settings(), "export_expires", -1)
+    monkeypatch.setattr(scheduler, "REMOVE_BUDGET", 0)
+    for number in range(3):
+        (tmp_path / f"{number}.csv").touch()
+    beat = scheduler.LedgerScheduler(app, lazy=True)
+    left = []
+    for _ in range(5):
+        beat._remove_expired_files()
+        left.append(len(list(tmp_path.iterdir())))
+    assert left == [2, 1, 0, 0, 0]
+    (tmp_path / "later.csv").touch()
+    beat._remove_expired_files()
+    assert len(list(tmp_path.iterdir())) == 1, "the next clearing is not due yet"
