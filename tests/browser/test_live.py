@@ -11,7 +11,7 @@ from tests.stack.support import Stack
 #: What Chromium writes about requests while the web container is being restarted.
 RESTARTING = r"net::ERR_|status of 503"
 
-#: Milliseconds between two looks while there is no stream, and after which a stream that was refused has been tried again,
+#: Milliseconds between two looks while there is no stream, and after which one that was refused has been tried again,
 #: or one that nobody looks at is given back: see dashboard.js.
 POLL = 5_000
 LATER = 31_000
