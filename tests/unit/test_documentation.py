@@ -45,3 +45,16 @@ def test_script_explains_itself(script: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("Usage: ")
     assert result.stderr == ""
+
+
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+PICTURE = re.compile(r"docs/images/[\w-]+\.png")
+
+
+def test_each_picture_is_shown_and_there_and_small() -> None:
+    shown = set(PICTURE.findall(README.read_text()))
+    pictures = {str(path.relative_to(ROOT)): path.stat().st_size for path in (ROOT / "docs/images").iterdir()}
+    assert shown == pictures.keys()
+    assert max(pictures.values()) < 150_000
+    assert sum(pictures.values()) < 700_000
