@@ -108,6 +108,7 @@ describe_nginx() {
 		--env "FLASK_CONTAINER=$FLASK_CONTAINER"
 		--mount "type=bind,source=$WARREN_DIR/nginx,target=/etc/warren,readonly"
 		--mount "type=bind,source=$WARREN_DIR/document_root,target=/usr/share/warren,readonly"
+		--mount "type=bind,source=$WARREN_DIR/docs,target=/usr/share/warren_docs,readonly"
 		--volume "$EXPORTS_DIR:/exports:ro"
 	)
 }

@@ -1,5 +1,6 @@
 """How the containers are run: with as few rights as they can work with."""
 
+import re
 import stat
 from typing import Any
 
@@ -90,3 +91,13 @@ def test_a_container_stops_by_itself_when_asked_to(stack: Stack, role: str) -> N
     stack.wait_healthy()
     # 137 would be SIGKILL: it did not react in time.
     assert state["ExitCode"] in (0, 143), state
+
+
+def test_every_link_of_the_front_page_leads_somewhere(stack: Stack) -> None:
+    links = re.findall(r'href="([^"#:]+)"', stack.http.get("/").text)
+    assert {"flask", "flask/docs", "docs/tour.md", "docs/design.md"} <= set(links)
+    for link in links:
+        answer = stack.http.get(f"/{link}", follow_redirects=True)
+        assert answer.status_code in (200, 202), link
+        if link.endswith(".md"):
+            assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
