@@ -350,7 +350,7 @@ def everything_renewed(scene: Scene) -> None:
 
 
 @fault(
-    "the worker's clock, as Python tells it, set forward by an hour, back by two, and right again, each for",
+    "the worker's clock, as Python tells it, an hour fast, then an hour slow, then right",
     lasts=15,
     strikes=2,
     full_only=SLOW,
