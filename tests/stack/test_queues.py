@@ -1,6 +1,5 @@
 """A long queue of one kind of job does not delay another kind."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,7 +12,7 @@ from tests.stack.support import Stack
 @pytest.mark.parametrize(
     ("path", "parameters"), [("/flask/heavy", {"seconds": 30}), ("/flask/email_sending", {"num_emails": 60})]
 )
-def test_an_addition_ends_within_a_second_while_1000_long_jobs_wait(
+def test_an_addition_does_not_wait_for_1000_long_jobs(
     stack: Stack, path: str, parameters: dict[str, Any]
 ) -> None:
     def submit(_: int) -> str:
@@ -25,11 +24,8 @@ def test_an_addition_ends_within_a_second_while_1000_long_jobs_wait(
             # As many of them run as may, and all the others wait.
             stack.wait_state(waiting[0], "PROGRESS" if "email" in path else "STARTED")
             for _ in range(5):
-                added = stack.submit("add", a=1, b=2)
-                deadline = time.monotonic() + 1
-                while stack.status(added)["status"] != "SUCCESS":
-                    assert time.monotonic() < deadline
-                    time.sleep(0.02)
+                # Within a second on a quiet machine, and far below the 30 s that each of the others takes on any.
+                stack.wait_state(stack.submit("add", a=1, b=2), "SUCCESS", timeout=10)
         finally:
             list(pool.map(lambda task_id: stack.http.delete(f"/flask/tasks/{task_id}"), waiting))
     # All processes are free again, and what is left in the queues is dropped.
