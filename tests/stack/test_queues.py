@@ -12,9 +12,7 @@ from tests.stack.support import Stack
 @pytest.mark.parametrize(
     ("path", "parameters"), [("/flask/heavy", {"seconds": 30}), ("/flask/email_sending", {"num_emails": 60})]
 )
-def test_an_addition_does_not_wait_for_1000_long_jobs(
-    stack: Stack, path: str, parameters: dict[str, Any]
-) -> None:
+def test_an_addition_does_not_wait_for_1000_long_jobs(stack: Stack, path: str, parameters: dict[str, Any]) -> None:
     def submit(_: int) -> str:
         return str(stack.http.post(path, json=parameters).json()["task_id"])
 
