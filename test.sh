@@ -19,7 +19,7 @@ usage() {
 		The Python tools are installed into .venvs/, pinned by tests/requirements.txt.
 		Without a Docker engine the tests that need one are skipped; where CI=true they fail.
 		WARREN_KEEP_STACK=1 leaves the containers running afterwards; WARREN_TEST_PREFIX gives them another
-		name than "warren_test", for two runs at a time.
+		name than "warren_test", for two runs at a time. WARREN_RESTART_ENGINE=1 lets --jobs restart the engine, too.
 
 		Examples:
 		  ./test.sh unit

@@ -6,17 +6,19 @@ A fault that lasts does so for `scene.seconds`, and is over when its function re
 import contextlib
 import fcntl
 import os
+import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from tests.chaos.mailserver import MailServer
-from tests.stack.support import Stack, misbehaving_worker, send, wait_until
+from tests.stack.support import Stack, misbehaving_worker, run, send, wait_until
 
 #: Seconds between two questions to the health page.
 LOOK_EVERY = 0.5
@@ -188,6 +190,27 @@ def all_killed(scene: Scene) -> None:
     for container in containers:
         running(scene, container)
     scene.stack.kill(*containers)
+
+
+@fault(
+    "the Docker engine restarted, and with it all containers",
+    strikes=2,
+    full_only=SLOW,
+    breaks_connections=True,
+    missing=lambda: (
+        ""
+        if os.environ.get("WARREN_RESTART_ENGINE") == "1"
+        else "it would stop whatever else runs on the engine; WARREN_RESTART_ENGINE=1 allows it"
+    ),
+)
+def engine_restarted(scene: Scene) -> None:
+    if Path("/run/systemd/system").is_dir():
+        run(["systemctl", "restart", "docker"], timeout=120)
+        return
+    pid_file = Path("/var/run/docker.pid")
+    os.kill(int(pid_file.read_text()), signal.SIGTERM)
+    wait_until(lambda: not pid_file.exists(), 60, "the engine has ended")
+    run(["bash", "-c", "source settings.sh && source ops/lib.sh && source ops/install.sh && start_docker"], timeout=90)
 
 
 # --- paused ----------------------------------------------------------------------------------------------------------

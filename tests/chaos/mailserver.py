@@ -19,7 +19,16 @@ class MailServer:
         self.remove()
         self._stack.docker(
             # Without the image's label: it is no container of the stack.
-            *("run", "--detach", "--name", self.name, "--label=warren.stack=", "--network", self.network),
+            *(
+                "run",
+                "--detach",
+                "--restart=unless-stopped",
+                "--name",
+                self.name,
+                "--label=warren.stack=",
+                "--network",
+                self.network,
+            ),
             *("--no-healthcheck", f"--volume={ROOT}/tests/stack/smtp_sink.py:/smtp_sink.py:ro", self._image),
             *("python", "/smtp_sink.py"),
         )
