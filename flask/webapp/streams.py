@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 #: Seconds between two looks, and after one that found more changed jobs than anybody can read.
 INTERVAL, BREATH = 0.25, 1.0
 MANY = 20
+#: Viewers told in one go, and seconds before the next ones: all at once they would hold up whoever submits a job.
+HANDFUL, PAUSE = 10, 0.005
 #: Seconds between signs of life on a quiet stream; shorter than Nginx's read timeout.
 KEEP_ALIVE = 15.0
 #: Bytes that a viewer may lag behind before it is left alone; it comes back and is told what it has missed.
@@ -74,9 +76,9 @@ def open_stream(kind: Kind, *, compressed: bool = False) -> Response:
 
 
 def _last_event() -> float | None:
-    """Return the time at which the client was last told something, in seconds since the epoch."""
+    """Return the second in which the client was last told something, since the epoch."""
     text = request.headers.get("Last-Event-ID", "")
-    return int(text) / 1000 if text.isascii() and text.isdigit() and len(text) < 16 else None
+    return int(text) // 1000 if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
 def _take_socket() -> socket.socket:
@@ -190,18 +192,24 @@ class Streams:
             self._attend(BREATH if change is None or len(change) > MANY else INTERVAL)
 
     def _welcome(self, connection: Connection) -> None:
+        # After a restart they all come at once, and have all missed the same.
+        openings: dict[tuple[Kind, float | None], Words] = {}
         while self._newcomers:
             viewer = self._newcomers[0]
-            words = Words(viewer.kind.opening(connection, viewer.last_event))
+            missed = (viewer.kind, viewer.last_event)
+            if missed not in openings:
+                openings[missed] = Words(viewer.kind.opening(connection, viewer.last_event))
             self._viewers.add(viewer)
             self._newcomers.popleft()
             self._selector.register(viewer.socket, selectors.EVENT_READ, viewer)
-            self._tell(viewer, words)
+            self._tell(viewer, openings[missed])
 
     def _spread(self, connection: Connection, change: Change) -> None:
         news: dict[Kind, Words] = {}
         now = time.monotonic()
-        for viewer in list(self._viewers):
+        for number, viewer in enumerate(list(self._viewers), start=1):
+            if number % HANDFUL == 0:
+                time.sleep(PAUSE)
             if viewer.kind not in news:
                 news[viewer.kind] = Words(viewer.kind.news(connection, change))
             words = news[viewer.kind]
