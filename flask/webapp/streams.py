@@ -9,6 +9,7 @@ import logging
 import os
 import selectors
 import socket
+import sys
 import threading
 import time
 import zlib
@@ -31,6 +32,8 @@ INTERVAL, BREATH = 0.25, 1.0
 MANY = 20
 #: Viewers told in one go, and seconds before the next ones: all at once they would hold up whoever submits a job.
 HANDFUL, PAUSE = 10, 0.005
+#: Seconds after which a thread that computes has to let others on; Python's own default is 5 ms.
+SWITCH_INTERVAL = 0.0005
 #: Seconds between signs of life on a quiet stream; shorter than Nginx's read timeout.
 KEEP_ALIVE = 15.0
 #: Bytes that a viewer may lag behind before it is left alone; it comes back and is told what it has missed.
@@ -156,6 +159,8 @@ class Streams:
         self._viewers: set[Viewer] = set()
         self._anybody = threading.Condition()
         self._selector = selectors.DefaultSelector()
+        # A request takes the interpreter's lock many times, and each time the serving thread may keep it this long.
+        sys.setswitchinterval(SWITCH_INTERVAL)
         threading.Thread(target=self._run, name="streams", daemon=True).start()
 
     def admit(self, kind: Kind, last_event: float | None, compressed: bool) -> None:
