@@ -194,7 +194,7 @@ say_goodbye() {
 		Warren is up, after $((took / 1000)).$((took % 1000 / 100)) s.
 
 		  $url/             the page that Nginx serves
-		  $url/flask        the application
+		  $url/flask        the dashboard; for programs, the API
 		  $url/flask/heavy  a job of some seconds, each time you open it
 
 		Try next:
