@@ -1,7 +1,8 @@
 """Chromium, and pages in it that are watched while a test uses them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,29 @@ from tests.stack.support import Stack
 
 #: Milliseconds that anything on a page may take, on a machine that is busy with the stack as well.
 PATIENCE = 20_000
+
+
+#: With this Chromium drops requests when a network interface comes or goes on the machine, as those of containers do.
+NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have a test run again that failed for that reason, and for no other."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.flaky(reruns=2, only_rerun=NETWORK_CHANGED))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Tell it as the reason, whatever it was that the test then waited for in vain."""
+    try:
+        yield
+    except Exception as error:
+        watch = getattr(item, "funcargs", {}).get("watch")
+        if isinstance(watch, Watch) and any(NETWORK_CHANGED in complaint for complaint in watch.complaints()):
+            raise RuntimeError(f"{NETWORK_CHANGED}: {error}") from error
+        raise
 
 
 # Not of scope `session`: while Playwright is there, an asyncio loop counts as running, and no other test can have one.
