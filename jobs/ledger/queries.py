@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row, Select, and_, func, select, union_all
 
 from jobs import states
 from jobs.catalogue import JOB_TYPES
@@ -48,19 +48,27 @@ def page(
             and (of_type is None or row.type == of_type)
         ]
         return sorted(rows, key=lambda row: row.seq, reverse=True)[:limit]
-    statement = select(job).order_by(job.c.seq.desc()).limit(limit)
+    newest = select(job).order_by(job.c.seq.desc()).limit(limit)
     if before is not None:
-        statement = statement.where(job.c.seq < before)
-    if in_states is None and of_type is None:
-        return connection.execute(statement).all()
-    # A short walk along the index for each state and type; asked for all at once, the database would sort its finds.
-    walks = product(in_states or states.ALL, [of_type] if of_type else JOB_TYPES)
-    rows = [
-        row
-        for state, type_ in walks
-        for row in connection.execute(statement.where(job.c.state == state, job.c.type == type_))
-    ]
-    return sorted(rows, key=lambda row: row.seq, reverse=True)[:limit]
+        newest = newest.where(job.c.seq < before)
+    if in_states is not None or of_type is not None:
+        newest = newest.where(job.c.seq.in_(_newest_of(newest, in_states or states.ALL, of_type)))
+    return connection.execute(newest).all()
+
+
+def _newest_of(newest: Select[Any], in_states: Sequence[str], of_type: str | None) -> CompoundSelect[Any]:
+    """Return the ``seq`` of the newest of each state and type, and so of the newest of all of these.
+
+    A short walk along the index for each; asked for together, the database would sort all that there are. Yet in one
+    statement, or a job that changes its state meanwhile would be seen twice, or not at all.
+    """
+    walk = newest.with_only_columns(job.c.seq)
+    return union_all(
+        *(
+            select(walk.where(job.c.state == state, job.c.type == type_).subquery().c.seq)
+            for state, type_ in product(in_states, [of_type] if of_type else JOB_TYPES)
+        )
+    )
 
 
 def _with_id_prefix(connection: Connection, prefix: str) -> Sequence[Row[Any]]:
