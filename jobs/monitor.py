@@ -80,8 +80,7 @@ class Monitor:
         with ledger().reading() as connection:
             self._workers = [
                 f"{row.name} ({row.queues}; {row.concurrency} at once)"
-                for row in queries.workers(connection)
-                if row.seen_at > time.time() - settings().worker_lease
+                for row in queries.living(queries.workers(connection), settings().worker_lease)
             ]
 
     @property

@@ -37,6 +37,14 @@ class QueueSample:
     out_rate: float
 
 
+def known_depths() -> tuple[dict[str, QueueDepth], str]:
+    """Return the depth of each queue by its name; or none, and why RabbitMQ does not tell."""
+    try:
+        return {depth.name: depth for depth in queue_depths()}, ""
+    except BrokerUnavailable as error:
+        return {}, str(error)
+
+
 class Sampler:
     """Takes samples; rates are those since the one before."""
 
@@ -50,12 +58,7 @@ class Sampler:
 
     def sample(self) -> list[QueueSample]:
         """Look at every queue once."""
-        depths: dict[str, QueueDepth] = {}
-        self.trouble = ""
-        try:
-            depths = {depth.name: depth for depth in queue_depths()}
-        except BrokerUnavailable as error:
-            self.trouble = str(error)
+        depths, self.trouble = known_depths()
         now = time.time()
         passed = max(now - self._at, 0.001)
         with ledger().reading() as connection:

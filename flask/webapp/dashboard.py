@@ -23,7 +23,7 @@ from webapp import forms, jobs, todo_store
 from webapp.intake import intake
 from webapp.models import JobsQuery, NewTodo, TodoChange, TodosQuery
 from webapp.negotiation import wants_html
-from webapp.problems import Problem
+from webapp.problems import Problem, fields_problem
 from webapp.rendering import render
 from webapp.submission import new_job
 from webapp.views import cursor, from_cursor
@@ -70,17 +70,9 @@ def jobs_page(form: forms.Form | None = None) -> Response:
     query = _checked(ListQuery, {name: text for name, text in request.args.items() if text})
     prefix = query.q.strip().lower() if query.q else None
     name = request.args.get("form", "heavy")
+    rows, older = jobs.find_page(query, prefix)
     with ledger().reading() as connection:
-        rows = queries.page(
-            connection,
-            limit=query.limit + 1,
-            before=from_cursor(query.cursor) if query.cursor is not None else None,
-            in_states=query.status,
-            of_type=query.task_type,
-            id_prefix=prefix,
-        )
         panel = panel_html(connection)
-    shown = rows[: query.limit]
     return _page(
         "jobs.html",
         422 if form else 200,
@@ -89,8 +81,8 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         all_states=states.ALL,
         query=query,
         prefix=prefix or "",
-        rows=rows_html(shown),
-        older=cursor(shown[-1].seq) if len(rows) > query.limit else None,
+        rows=rows_html(rows),
+        older=older,
         panel=panel,
         queue_names=list(QUEUES),
     )
@@ -144,14 +136,13 @@ def rows_html(rows: Sequence[Row[Any]]) -> str:
 
 def panel_html(connection: Connection) -> str:
     """Return what the panel of queues and workers shows, of the newest sample of each queue."""
-    now = time.time()
-    samples = {row.queue: row for row in queries.samples(connection, now - OLD_SAMPLE)}
+    samples = {row.queue: row for row in queries.samples(connection, time.time() - OLD_SAMPLE)}
     open_counts = queries.open_counts(connection)
     doing: dict[str, list[Row[Any]]] = {}
     for row in queries.running(connection):
         doing.setdefault(row.worker, []).append(row)
     workers = queries.workers(connection)
-    alive = [row for row in workers if row.seen_at > now - settings().worker_lease]
+    alive = queries.living(workers, settings().worker_lease)
     unfinished = {name: sum(open_counts.get(name, {}).values()) for name in QUEUES}
     return render(
         "_panel.html",
@@ -261,5 +252,4 @@ def _checked(model: Any, values: dict[str, str]) -> Any:
         return model.model_validate(values)
     except ValidationError as error:
         found = [{"field": str(item["loc"][0]), "message": item["msg"]} for item in error.errors()]
-        detail = "; ".join(f"{item['field']}: {item['message']}" for item in found)
-        raise Problem(422, detail, errors=found) from None
+        raise fields_problem(422, found) from None

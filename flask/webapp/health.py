@@ -1,6 +1,5 @@
 """Is it well? The web itself, and what works behind it."""
 
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,8 +48,7 @@ def background() -> Response:
         rabbitmq = str(error)
     try:
         with ledger().reading() as connection:
-            alive = [row for row in queries.workers(connection) if row.seen_at > time.time() - settings().worker_lease]
-        workers = len(alive)
+            workers = len(queries.living(queries.workers(connection), settings().worker_lease))
     except SQLAlchemyError as error:
         ledger_state = f"cannot be read: {getattr(error, 'orig', error)}"
     well = rabbitmq == "ok" and ledger_state == "ok" and workers > 0

@@ -1,9 +1,11 @@
 """The jobs themselves: look, list, cancel, run again."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify
+from sqlalchemy import Row
 
 from jobs import states
 from jobs.ledger import moves, queries
@@ -48,8 +50,8 @@ def run_again(task_id: str) -> str | None:
     return intake().accept(NewJob(type=row.type, queue=row.queue, params=row.params))
 
 
-def page(query: JobsQuery) -> Response:
-    """Answer with a page of jobs."""
+def find_page(query: JobsQuery, id_prefix: str | None = None) -> tuple[Sequence[Row[Any]], str | None]:
+    """Return a page of jobs, newest first, and the cursor of the next one."""
     with ledger().reading() as connection:
         rows = queries.page(
             connection,
@@ -57,12 +59,16 @@ def page(query: JobsQuery) -> Response:
             before=from_cursor(query.cursor) if query.cursor is not None else None,
             in_states=query.status,
             of_type=query.task_type,
+            id_prefix=id_prefix,
         )
     shown = rows[: query.limit]
-    return jsonify(
-        data=[job_view(row) for row in shown],
-        next=cursor(shown[-1].seq) if len(rows) > query.limit else None,
-    )
+    return shown, cursor(shown[-1].seq) if len(rows) > query.limit else None
+
+
+def page(query: JobsQuery) -> Response:
+    """Answer with a page of jobs."""
+    rows, after = find_page(query)
+    return jsonify(data=[job_view(row) for row in rows], next=after)
 
 
 @blueprint.get("/tasks")

@@ -46,6 +46,11 @@ def field_problem(status: int, field: str, message: str) -> Problem:
     return Problem(status, f"{field}: {message}.", errors=[{"field": field, "message": message}])
 
 
+def fields_problem(status: int, errors: list[dict[str, str]]) -> Problem:
+    """Return the problem of wrong fields, each with its ``field`` and ``message``."""
+    return Problem(status, "; ".join(f"{item['field']}: {item['message']}" for item in errors), errors=errors)
+
+
 def unavailable(detail: str, retry_after: int = 2) -> Problem:
     """Return the problem of a service that will be back: 503 with ``Retry-After`` in seconds."""
     return Problem(503, detail, headers={"Retry-After": str(retry_after)})
@@ -67,8 +72,7 @@ def _from_validation(error: HTTPError) -> Response:
         for field, messages in fields.items()
         for message in messages
     ]
-    detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
-    return Problem(422, detail, errors=errors).response()
+    return fields_problem(422, errors).response()
 
 
 def _field_name(path: str) -> str:

@@ -5,10 +5,10 @@ import time
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
-from jobs.broker import BrokerUnavailable, QueueDepth, queue_depths
 from jobs.catalogue import QUEUES
 from jobs.ledger import queries
 from jobs.ledger.database import ledger
+from jobs.sampling import known_depths
 from webapp.documentation import problems
 from webapp.models import HistoryView, QueuesView
 from webapp.views import sample_views
@@ -26,12 +26,7 @@ HISTORY = 600.0
 @blueprint.doc(summary="Depth, consumers and rates of each queue", responses=problems(503))
 def listing() -> Response:
     """Return the queues; while RabbitMQ does not answer, what the ledger knows of them."""
-    depths: dict[str, QueueDepth] = {}
-    rabbitmq = "ok"
-    try:
-        depths = {depth.name: depth for depth in queue_depths()}
-    except BrokerUnavailable as error:
-        rabbitmq = str(error)
+    depths, trouble = known_depths()
     since = time.time() - WINDOW
     with ledger().reading() as connection:
         unfinished = queries.open_counts(connection)
@@ -50,7 +45,7 @@ def listing() -> Response:
             }
             for name in QUEUES
         ],
-        rabbitmq=rabbitmq,
+        rabbitmq=trouble or "ok",
     )
 
 

@@ -1,7 +1,7 @@
 """Questions to the ledger. Each takes any connection and answers in a time that does not grow with the table."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
 
@@ -143,6 +143,12 @@ def cancelled_at(connection: Connection, job_ids: Sequence[str]) -> dict[str, fl
 def workers(connection: Connection) -> Sequence[Row[Any]]:
     """Return the rows of the workers that are registered."""
     return connection.execute(select(worker).order_by(worker.c.name, worker.c.started_at)).all()
+
+
+def living(workers: Iterable[Row[Any]], lease: float) -> list[Row[Any]]:
+    """Return those of the workers that have given a sign of life within ``lease`` seconds."""
+    since = time.time() - lease
+    return [worker for worker in workers if worker.seen_at > since]
 
 
 def holders(connection: Connection) -> set[str]:
