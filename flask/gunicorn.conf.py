@@ -4,6 +4,9 @@ import os
 
 bind = "0.0.0.0:8000"
 worker_class = "gthread"
+# The application is imported once, and before the port is open: whoever comes earlier is refused, and answered 503 by
+# Nginx at once. Otherwise requests would wait in the port's queue for processes that have yet to import it.
+preload_app = True
 workers = int(os.environ.get("WEB_PROCESSES", "2"))
 threads = int(os.environ.get("WEB_THREADS", "32"))
 # Longer than Nginx keeps an idle connection to us, so that it is always Nginx who closes one.

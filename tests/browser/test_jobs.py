@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from jobs.catalogue import JOB_TYPES
 from tests.browser.support import Watch, expect_state, fill, live, mark, press, row, send_button, submit
@@ -120,6 +120,25 @@ def test_a_form_that_could_not_be_sent_is_kept(page: Page, watch: Watch) -> None
     expect(page.locator("#text-text")).to_have_value("written with care")
     page.unroute("**/flask/ui/**")
     press(page, send_button(page, "text"))
+
+
+def test_of_several_kinds_that_are_clicked_the_last_one_is_shown_and_what_is_entered_there_stays(page: Page) -> None:
+    held: list[Route] = []
+    page.goto("/flask")
+    page.route("**/flask?form=*", lambda route: held.append(route))
+    for name in ("add", "divide"):
+        with page.expect_request(f"**/flask?form={name}"):
+            page.get_by_role("link", name=name, exact=True).click()
+    page.get_by_role("link", name="heavy", exact=True).click()  # it is shown from the beginning
+    fill(page, "heavy", seconds="0.25")
+    assert [route.request.url.rpartition("=")[2] for route in held] == ["add", "divide"]
+    for route in held:
+        with page.expect_response(route.request.url):
+            route.continue_()
+    page.unroute("**/flask?form=*")
+    submitted = submit(page, "heavy")
+    page.goto(f"/flask/tasks/{submitted}")
+    expect(page.locator("#result")).to_contain_text("0.25 seconds")
 
 
 def test_filters_show_those_jobs_and_no_other_and_new_ones_as_they_come(stack: Stack, page: Page) -> None:

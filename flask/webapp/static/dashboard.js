@@ -327,17 +327,23 @@ function notice(...words) {
 	document.getElementById("notice").replaceChildren(...words);
 }
 
-// Another kind of job: only the form changes.
+// Another kind of job: only the form changes. What is entered in the form of the same kind stays; of several clicks the
+// last one counts.
+let chosen = null;
+
 document.addEventListener("click", async (event) => {
 	const link = event.target.closest("a[data-form]");
 	if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
 	event.preventDefault();
+	chosen = link.href;
+	if (link.ariaCurrent) return;
 	try {
 		const page = parse(await (await fetch(link.href, { headers: { Accept: "text/html" } })).text());
+		if (chosen !== link.href) return;
 		replace(document.getElementById("submit"), page.getElementById("submit"));
 		localTimes();
 	} catch {
-		location.href = link.href;
+		if (chosen === link.href) location.href = link.href;
 	}
 });
 
