@@ -143,6 +143,16 @@ class Stack:
         assert status["status"] == state, status
         return status
 
+    def walk(self, path: str, **query: str) -> list[dict[str, Any]]:
+        """Return what all pages of a list hold together."""
+        found: list[dict[str, Any]] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self.http.get(path, params=query | ({"cursor": cursor} if cursor else {})).json()
+            found += page["data"]
+            cursor = page["next"]
+        return found
+
     def ledger(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Ask the ledger's file itself, read-only, and return the rows."""
         with closing(sqlite3.connect(f"file:{self.db}/backend.db?mode=ro", uri=True, timeout=10)) as connection:
