@@ -34,12 +34,12 @@ def test_jobs_of_others_appear_and_change_without_a_reload(stack: Stack, page: P
 
 
 def test_a_jobs_page_follows_it_to_its_end(stack: Stack, page: Page) -> None:
-    task_id = stack.submit_heavy(3)
+    task_id = stack.submit_heavy(6)
     page.goto(f"/flask/tasks/{task_id}")
     unloaded = mark(page)
     expect_state(page.locator("#job"), "STARTED")
     expect_state(page.locator("#job"), "SUCCESS")
-    expect(page.locator("#result")).to_contain_text("3")
+    expect(page.locator("#result")).to_contain_text("6 seconds")
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     assert unloaded()
 
