@@ -1,6 +1,7 @@
 """The steward of a worker: a thread of its main process that keeps ledger and worker in step, about once a second.
 
-- renews the worker's lease, without which the beat container gives its jobs to others;
+- renews the worker's lease, without which the beat container gives its jobs to others; a worker that has lost it (it
+  was paused, say) ends at once, and Docker starts it anew, under a new id;
 - releases jobs that the ledger says this worker runs and it does not: a pool process died, or a report was lost;
 - stops runs of jobs that were cancelled;
 - touches the heartbeat file, but only if the worker's own event loop turned, the broker is connected and the pool's
@@ -96,10 +97,13 @@ class Steward:
         # The order matters. A run reports its end to the ledger before its request is gone; so a row that is read as
         # running first, and has no request after, has no run any more.
         with ledger().writing(durable=False) as connection:
-            if not moves.renew_lease(connection, self._id):
-                logger.warning("this worker was given up for dead, and its jobs given to others; it goes on")
-                self._register(connection)
+            alive = moves.renew_lease(connection, self._id)
             held = queries.claimed_by(connection, self._id)
+        if not alive:
+            # What still runs here, others run again. It must not go on: the main process tells what it has to report of
+            # a run by the worker's id, and could take it for a newer run of the same job.
+            logger.warning("this worker was given up for dead, and its jobs given to others; it ends, to start anew")
+            os._exit(os.EX_TEMPFAIL)
         orphans = held - {request.id for request in _current_requests()}
         # Seen twice, since a message may be claimed in the pool before the main process hears of it.
         lost = orphans & self._suspects

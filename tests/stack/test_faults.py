@@ -58,11 +58,46 @@ def test_a_worker_that_is_stopped_puts_back_what_it_cannot_finish(stack: Stack) 
         assert stack.ledger("SELECT state, retries, deaths FROM job WHERE id = ?", task_id) == [("RETRY", 0, 0)]
     finally:
         stack.docker("start", stack.celery)
+    wait_until_it_runs_again(stack, task_id)
+    stack.http.delete(f"/flask/tasks/{task_id}")
+    stack.wait_healthy()
+
+
+@pytest.mark.timeout(200)
+def test_a_worker_that_was_given_up_for_dead_starts_anew(stack: Stack) -> None:
+    task_id = stack.submit_heavy(60)
+    stack.wait_state(task_id, "STARTED")
+    starts = stack.logs(stack.celery).count("ready: ")
+    pause_without_the_lock(stack, stack.celery)
+    try:
+        stack.wait_state(task_id, "RETRY")
+    finally:
+        stack.docker("unpause", stack.celery)
+    wait_until_it_runs_again(stack, task_id)
+    # Not beside the first run, in the same process as that one.
+    assert stack.logs(stack.celery).count("ready: ") == starts + 1
+    stack.http.delete(f"/flask/tasks/{task_id}")
+    stack.wait_healthy()
+
+
+def wait_until_it_runs_again(stack: Stack, task_id: str) -> None:
+    """Wait until the second run of a job is under way."""
     wait_until(
         lambda: stack.http.get(f"/flask/tasks/{task_id}").json(),
         60,
         "it runs again",
         lambda job: job["state"] == "STARTED" and job["attempts"] == 2,
     )
-    stack.http.delete(f"/flask/tasks/{task_id}")
-    stack.wait_healthy()
+
+
+def pause_without_the_lock(stack: Stack, container: str) -> None:
+    """Pause a container at a moment when it does not write to the ledger, for then nobody else could."""
+
+    def paused() -> bool:
+        stack.docker("pause", container)
+        if stack.http.post("/flask/add", json={"a": 1, "b": 1}).status_code == 202:
+            return True
+        stack.docker("unpause", container)
+        return False
+
+    wait_until(paused, 30, f"{container} is paused, and holds no lock")
