@@ -130,7 +130,7 @@ class Load:
         try:
             answer = http.post(f"/flask/{job.kind}", json=job.parameters, headers=headers)
         except httpx.TransportError as error:
-            problem = type(error).__name__
+            problem = f"{type(error).__name__}: {error}"
         took = time.monotonic() - started
         with self._enough:
             self.attempted += 1
