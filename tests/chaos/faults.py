@@ -388,8 +388,9 @@ def clock_set(scene: Scene) -> None:
 @fault("a poison job, which kills its pool process each time", strikes=2, full_only=SLOW)
 def poison_job(scene: Scene) -> None:
     with misbehaving_worker(scene.stack, "heavy,export,arithmetic") as worker:
-        job = send(scene.stack, worker, "poison", queue="arithmetic")
-        result = scene.stack.wait_state(job, "FAILURE", timeout=120)["result"]
+        # Each of its runs waits behind the jobs of the load.
+        job = send(scene.stack, worker, "poison", queue="arithmetic", timeout=300)
+        result = scene.stack.wait_state(job, "FAILURE", timeout=300)["result"]
         assert result == "Given up: the worker process died 5 times while running this job."
 
 

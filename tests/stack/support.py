@@ -284,12 +284,12 @@ def misbehaving_worker(stack: Stack, queues: str, concurrency: int = 2) -> Itera
         stack.wait_healthy(stack.celery)
 
 
-def send(stack: Stack, worker: str, task: str, *, queue: str, **parameters: object) -> str:
+def send(stack: Stack, worker: str, task: str, *, queue: str, timeout: float = 60, **parameters: object) -> str:
     """Send a task of tests/stack/misbehaving from inside its worker, wait until it is claimed, and return its id."""
     code = (
         f"from misbehaving import {task}; "
         f"print({task}.apply_async(kwargs={parameters!r}, queue={queue!r}, exchange='jobs', routing_key={queue!r}).id)"
     )
     task_id = stack.docker("exec", worker, "python", "-c", code)
-    wait_until(lambda: stack.http.get(f"/flask/tasks/{task_id}").status_code == 200, 20, "the job is claimed")
+    wait_until(lambda: stack.http.get(f"/flask/tasks/{task_id}").status_code == 200, timeout, "the job is claimed")
     return task_id
