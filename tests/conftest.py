@@ -63,7 +63,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--chaos-seed",
         metavar="TEXT",
-        help="draw the same jobs and moments as the run of tests/chaos that printed this (default: new ones)",
+        help="draw the same jobs and moments as the run of tests/chaos that printed this, and add to its report "
+        "(default: new ones)",
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from string import Template
@@ -28,35 +29,79 @@ HEAD = (
 )
 
 
-def cells(run: Run) -> list[str]:
-    """Return what the table says of a run."""
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What the report tells of a run; JSON can hold it, so that a long run need not be made in one go."""
+
+    subject: str
+    fault: str
+    text: str
+    strikes: int
+    attempted: int
+    accepted: int
+    refused: str
+    lost: int
+    in_the_middle: int
+    wrong: int
+    mails: int
+    mails_twice: int
+    mails_uncertain: int | None
+    run_again: int | None
+    slowest: float
+    recovered: float
+
+
+def line(run: Run) -> Line:
+    """Return the line of a run."""
     load, verdict = run.load, run.verdict
     refused = [f"{count} x {status}" for status, count in sorted(load.refused.items())]
     if load.no_answer:
         refused.append(f"{load.no_answer.total()} x no answer")
+    return Line(
+        subject=run.subject,
+        fault=run.fault.name,
+        text=run.fault.text + (f", {run.lasted:g} s" if run.lasted else ""),
+        strikes=run.strikes,
+        attempted=load.attempted,
+        accepted=len(load.accepted),
+        refused=", ".join(refused) or "0",
+        lost=len(verdict.lost),
+        in_the_middle=len(verdict.in_the_middle),
+        wrong=len(verdict.wrong),
+        mails=verdict.mails,
+        mails_twice=verdict.mails_twice,
+        mails_uncertain=verdict.mails_uncertain if run.subject == "Warren" else None,
+        run_again=verdict.run_again,
+        slowest=load.slowest,
+        recovered=run.recovered,
+    )
+
+
+def cells(line: Line) -> list[str]:
+    """Return the cells of a line in the table."""
     return [
-        run.fault.text + (f", {run.lasted:g} s" if run.lasted else ""),
-        str(run.strikes),
-        str(load.attempted),
-        str(len(load.accepted)),
-        ", ".join(refused) or "0",
-        str(len(verdict.lost)),
-        str(len(verdict.in_the_middle)),
-        str(len(verdict.wrong)),
-        str(verdict.mails),
-        str(verdict.mails_twice),
-        "?" if run.subject != "Warren" else str(verdict.mails_uncertain),
-        "?" if verdict.run_again is None else str(verdict.run_again),
-        f"{load.slowest:.1f} s",
-        f"{run.recovered:.0f} s",
+        line.text,
+        str(line.strikes),
+        str(line.attempted),
+        str(line.accepted),
+        line.refused,
+        str(line.lost),
+        str(line.in_the_middle),
+        str(line.wrong),
+        str(line.mails),
+        str(line.mails_twice),
+        "?" if line.mails_uncertain is None else str(line.mails_uncertain),
+        "?" if line.run_again is None else str(line.run_again),
+        f"{line.slowest:.1f} s",
+        f"{line.recovered:.0f} s",
     ]
 
 
-def table(runs: Iterable[Run]) -> str:
+def table(lines: Iterable[Line]) -> str:
     """Return one table for each that was tested, as Markdown."""
-    by_subject: dict[str, list[Run]] = {}
-    for run in runs:
-        by_subject.setdefault(run.subject, []).append(run)
+    by_subject: dict[str, list[Line]] = {}
+    for each in lines:
+        by_subject.setdefault(each.subject, []).append(each)
     rule = ["---"] + ["--:"] * (len(HEAD) - 1)
     return "\n".join(
         f"{subject}:\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in [list(HEAD), rule, *map(cells, of_it)])
@@ -64,16 +109,16 @@ def table(runs: Iterable[Run]) -> str:
     )
 
 
-def total(runs: list[Run]) -> str:
+def total(lines: Iterable[Line]) -> str:
     """Return the sum of all runs of Warren in a sentence."""
-    ours = [run for run in runs if run.subject == "Warren"]
-    accepted = sum(len(run.load.accepted) for run in ours)
-    lost = sum(len(run.verdict.lost) for run in ours)
-    middle = sum(len(run.verdict.in_the_middle) for run in ours)
-    mails = sum(run.verdict.mails for run in ours)
-    twice = sum(run.verdict.mails_twice for run in ours)
-    slowest = max((run.load.slowest for run in ours), default=0.0)
-    strikes = sum(run.strikes for run in ours)
+    ours = [each for each in lines if each.subject == "Warren"]
+    strikes = sum(each.strikes for each in ours)
+    accepted = sum(each.accepted for each in ours)
+    lost = sum(each.lost for each in ours)
+    middle = sum(each.in_the_middle for each in ours)
+    mails = sum(each.mails for each in ours)
+    twice = sum(each.mails_twice for each in ours)
+    slowest = max((each.slowest for each in ours), default=0.0)
     return (
         f"Warren was struck {strikes} times by {len(ours)} kinds of faults, and answered 202 to {accepted:,} jobs. Of "
         f"these {lost} were lost and {middle} left in the middle. {mails:,} mails were sent, {twice} of them twice. "
@@ -81,13 +126,13 @@ def total(runs: list[Run]) -> str:
     )
 
 
-def write(path: Path, runs: list[Run], plan: Plan) -> None:
+def write(path: Path, lines: list[Line], plan: Plan) -> None:
     """Write docs/reliability.md."""
     template = Template((Path(__file__).parent / "reliability.md.template").read_text())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     text = template.substitute(
-        total=total(runs),
-        table=table(runs),
+        total=total(lines),
+        table=table(lines),
         jobs=plan.jobs,
         seed=plan.seed,
         date=f"{datetime.now(UTC):%Y-%m-%d}",
