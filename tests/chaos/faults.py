@@ -244,7 +244,8 @@ def beat_paused(scene: Scene) -> None:
         scene.hold()
 
 
-@fault("the web container paused", lasts=30, briefly=8, strikes=2)
+# Gunicorn takes a pause for a hang, and replaces its processes after it.
+@fault("the web container paused", lasts=30, briefly=8, strikes=2, breaks_connections=True)
 def web_paused(scene: Scene) -> None:
     with paused(scene, scene.stack.flask):
         scene.hold()
