@@ -87,7 +87,7 @@ def mail_server(stack: Stack) -> MailServer:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the report; in a full run write docs/reliability.md, once every fault has been run with that seed."""
-    lines = [report.line(run) for run in config.stash[RUNS]]
+    lines = [report.line_of(run) for run in config.stash[RUNS]]
     if not lines:
         return
     jobs, seed = config.getoption("--jobs"), config.stash[SEED]

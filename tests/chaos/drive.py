@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.chaos.checker import Verdict, hear_the_ledger, judge
-from tests.chaos.faults import Fault, Scene
+from tests.chaos.fault import Fault, Scene
 from tests.chaos.load import MIX, Load, drawn
 from tests.chaos.mailserver import MailServer
 from tests.stack.support import Stack, wait_until

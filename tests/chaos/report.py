@@ -51,7 +51,7 @@ class Line:
     recovered: float
 
 
-def line(run: Run) -> Line:
+def line_of(run: Run) -> Line:
     """Return the line of a run."""
     load, verdict = run.load, run.verdict
     refused = [f"{count} x {status}" for status, count in sorted(load.refused.items())]
