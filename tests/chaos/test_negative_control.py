@@ -9,7 +9,7 @@ from tests.chaos.drive import Plan, Run, Subject, does_jobs, run
 from tests.chaos.faults import FAULTS
 from tests.chaos.mailserver import MailServer
 from tests.chaos.textbook import LOSING, TEXTBOOK_MIX, Textbook
-from tests.stack.support import PREFIX
+from tests.support.stack import PREFIX
 
 #: Seconds without any job ending, after which no more will: nothing there brings them back later.
 PATIENCE = 10.0

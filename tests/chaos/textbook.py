@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.stack.support import BUILD_TIMEOUT, Stack
+from tests.support.stack import BUILD_TIMEOUT, Stack
 
 #: The kinds of jobs that it has, and how many of a hundred are of each.
 TEXTBOOK_MIX = {"add": 40, "text": 27, "heavy": 25, "divide": 3, "email_sending": 5}

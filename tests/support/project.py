@@ -5,7 +5,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 # Folders in which the project keeps what is not its own text. Besides these: all whose names start with a dot.
 FOREIGN = {ROOT / "db", ROOT / "secrets"}
