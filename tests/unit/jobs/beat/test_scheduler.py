@@ -1,11 +1,13 @@
 """The duties of beat that need no broker: dead workers, told by their leases and not by clocks, and old files."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.app import app
 from jobs.beat import scheduler
@@ -25,14 +27,18 @@ class Beat:
         monkeypatch.setattr(scheduler, "time", SimpleNamespace(monotonic=lambda: self._now, time=lambda: 1e9))
         self._scheduler: Any = scheduler.LedgerScheduler(app, lazy=True)
 
-    def watch(self, seconds: float, *, first_renewal: float | None = None) -> None:
-        """Let time pass; the worker renews its lease each second if it is said what its clock shows."""
+    def watch(self, seconds: float, *, first_renewal: float | None = None, in_vain: bool = False) -> None:
+        """Let time pass; the worker renews its lease each second if it is said what its clock shows.
+
+        `in_vain` says that no look can succeed.
+        """
         for half in range(int(seconds * 2)):
             self._now += 0.5
             if first_renewal is not None:
                 with self._ledger.writing() as connection:
                     connection.execute(update(worker).values(seen_at=first_renewal + half // 2))
-            self._scheduler._retire_dead_workers()
+            with pytest.raises(SQLAlchemyError) if in_vain else nullcontext():
+                self._scheduler._retire_dead_workers()
 
     def workers(self) -> int:
         with self._ledger.reading() as connection:
@@ -52,6 +58,28 @@ def test_a_worker_whose_clock_is_wrong_lives_as_long_as_it_renews_its_lease(
     beat.watch(lease - 1)
     assert beat.workers() == 1
     beat.watch(2)
+    assert beat.workers() == 0
+
+
+def test_nobody_is_retired_because_the_ledger_could_not_be_read(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ledger.writing() as connection:
+        workers.register(connection, "w1", "w1", "heavy", 1)
+    beat = Beat(ledger, monkeypatch)
+    lease = settings().worker_lease
+    beat.watch(2 * lease, first_renewal=1e9)
+    # An outage: the file is away, so that neither can the worker renew its lease, nor beat look.
+    file, away = tmp_path / "backend.db", tmp_path / "away.db"
+    file.rename(away)
+    beat.watch(2 * lease, in_vain=True)
+    away.rename(file)
+    beat.watch(1)
+    assert beat.workers() == 1
+    beat.watch(lease / 2, first_renewal=2e9)
+    beat.watch(lease - 1)
+    assert beat.workers() == 1
+    beat.watch(lease)
     assert beat.workers() == 0
 
 

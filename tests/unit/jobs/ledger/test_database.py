@@ -1,3 +1,4 @@
+import fcntl
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from jobs.commands.migrate import file_system, upgrade
 from jobs.ledger import database, moves, queries
-from jobs.ledger.database import Ledger
+from jobs.ledger.database import Ledger, LedgerFileChanged
 from jobs.ledger.records import NewJob
 from jobs.ledger.schema import metadata
 
@@ -98,6 +99,76 @@ def test_a_ledger_locked_by_others_is_an_error_after_a_known_time(
     with ledger.reading() as connection:
         assert queries.backlog(connection) == 1
     ledger.dispose()
+
+
+def disturb(file: Path, how: str) -> None:
+    aside = file.with_name("aside.db")
+    file.rename(aside)
+    if how == "replaced":
+        file.write_bytes(aside.read_bytes())
+
+
+@pytest.mark.parametrize(("how", "says"), [("moved", "is gone"), ("replaced", "was replaced")])
+def test_a_file_that_is_not_the_one_of_before_is_refused_until_it_is_back(
+    tmp_path: Path, ledger: Ledger, how: str, says: str
+) -> None:
+    with ledger.writing() as connection:
+        moves.add(connection, new_job())
+    file = tmp_path / "backend.db"
+    disturb(file, how)
+    with pytest.raises(LedgerFileChanged, match=says), ledger.writing():
+        pass
+    with pytest.raises(LedgerFileChanged, match=says), ledger.reading():
+        pass
+    assert file.exists() == (how == "replaced"), "no new file was made"
+
+    (tmp_path / "aside.db").rename(file)
+    with ledger.writing() as connection:
+        moves.add(connection, new_job())
+        assert queries.backlog(connection) == 2
+
+
+def test_a_process_that_is_forked_later_expects_the_same_file(tmp_path: Path, ledger: Ledger) -> None:
+    with ledger.writing() as connection:
+        moves.add(connection, new_job())
+    disturb(tmp_path / "backend.db", "replaced")
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            with ledger.writing():
+                pass
+        except LedgerFileChanged:
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_only_a_migration_makes_a_file(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path}/backend.db")
+    with pytest.raises(LedgerFileChanged), ledger.writing():
+        pass
+    assert not (tmp_path / "backend.db").exists()
+    upgrade(ledger)
+    with ledger.reading() as connection:
+        assert queries.backlog(connection) == 0
+    ledger.dispose()
+
+
+def test_a_writer_waits_for_another_one_of_warren_as_long_as_it_takes(tmp_path: Path, ledger: Ledger) -> None:
+    added = threading.Event()
+
+    def add() -> None:
+        with ledger.writing() as connection:
+            moves.add(connection, new_job())
+        added.set()
+
+    with (tmp_path / "backend.db.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        threading.Thread(target=add).start()
+        assert not added.wait(database.BUSY_TIMEOUT + 0.5), "it did not wait"
+    assert added.wait(10)
 
 
 MOUNTINFO = """\

@@ -1,9 +1,11 @@
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger
@@ -50,6 +52,32 @@ def test_a_failed_transaction_is_told_to_everyone_in_it_and_ends_nothing(ledger:
     with pytest.raises(SQLAlchemyError):
         commits.run(lambda connection: connection.execute(text("SELECT * FROM no_such_table")), 10)
     assert commits.run(lambda connection: queries.backlog(connection), 10) == 0
+
+
+def test_a_write_that_fails_does_not_take_the_others_of_its_batch_with_it(ledger: Ledger) -> None:
+    commits = GroupCommit(ledger)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hold(_connection: Connection) -> None:
+        entered.set()
+        go_on.wait(10)
+
+    def fail(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO job (id) VALUES (NULL)"))
+
+    good = [NewJob(type="heavy", queue="heavy", params={}) for _ in range(4)]
+    with ThreadPoolExecutor(7) as pool:
+        first = pool.submit(commits.run, hold, 10)
+        entered.wait(10)
+        writes: list[Callable[[Connection], None]] = [partial(moves.add, new=new) for new in good]
+        futures = [pool.submit(commits.run, work, 10) for work in (*writes[:2], fail, *writes[2:], fail)]
+        wait_until(lambda: commits._waiting.qsize() == 6, 10, "all six wait")
+        go_on.set()
+        first.result(10)
+        errors = [type(future.exception(10)) for future in futures]
+    assert errors == [type(None), type(None), IntegrityError, type(None), type(None), IntegrityError]
+    with ledger.reading() as connection:
+        assert queries.backlog(connection) == 4
 
 
 def test_a_write_that_has_not_begun_is_withdrawn_when_nobody_waits_any_more(ledger: Ledger) -> None:
