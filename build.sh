@@ -130,7 +130,7 @@ start_rabbitmq() {
 # In a container of its own, before anything that uses the ledger starts.
 migrate() {
 	describe_flask
-	docker run --rm "${arguments[@]}" --restart no --label warren.role=migrate "$image" python -m jobs.migrate ||
+	docker run --rm "${arguments[@]}" --restart no --label warren.role=migrate "$image" python -m jobs.commands.migrate ||
 		die 'the ledger could not be brought to its newest schema' 'What it said is above. Nothing that runs was touched.'
 }
 

@@ -19,4 +19,4 @@ if help_wanted "$@"; then
 fi
 
 require_running "$FLASK_CONTAINER"
-exec docker exec "$FLASK_CONTAINER" python -m jobs.queues "$@"
+exec docker exec "$FLASK_CONTAINER" python -m jobs.commands.list_queues "$@"

@@ -24,7 +24,7 @@ require_running "$FLASK_CONTAINER"
 # The display in the container ends when its input ends, which is when this script does, however it is ended.
 # Where there is no terminal the input is a pipe that both ends are held of here: else it might be over at once.
 if [[ -t 0 && -t 1 ]]; then
-	exec docker exec --interactive --tty "$FLASK_CONTAINER" python -m jobs.monitor "$@"
+	exec docker exec --interactive --tty "$FLASK_CONTAINER" python -m jobs.commands.monitor_queue "$@"
 fi
 exec 0<> <(:)
-exec docker exec --interactive "$FLASK_CONTAINER" python -m jobs.monitor "$@"
+exec docker exec --interactive "$FLASK_CONTAINER" python -m jobs.commands.monitor_queue "$@"

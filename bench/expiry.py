@@ -14,11 +14,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from jobs import scheduler, states
+from jobs import states
+from jobs.beat import scheduler
+from jobs.commands.migrate import upgrade
 from jobs.ledger import expiry, moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import DueJob, NewJob
-from jobs.migrate import upgrade
 
 #: Rows in one transaction while the table is filled.
 FILL = 20_000

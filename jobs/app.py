@@ -11,7 +11,7 @@ from jobs.settings import settings
 #: The one exchange that jobs are published to; the routing key is the queue's name.
 EXCHANGE = "jobs"
 
-app = Celery("warren", task_cls="jobs.task:JobTask", include=["jobs.steward"])
+app = Celery("warren", task_cls="jobs.task:JobTask", include=["jobs.worker.steward"])
 
 
 class BoundedQueue(Queue):
@@ -54,7 +54,7 @@ _queues = [
 
 app.conf.update(
     broker_url=settings().broker_url,
-    result_backend="jobs.backend:LedgerBackend",
+    result_backend="jobs.worker.backend:LedgerBackend",
     # --- queues
     task_queues=_queues,
     task_default_queue=HEAVY,
@@ -65,7 +65,7 @@ app.conf.update(
     # --- a message is acknowledged after the ledger has its result, and comes back when the process dies before
     task_acks_late=True,
     task_reject_on_worker_lost=True,
-    worker_consumer="jobs.consumer:Consumer",
+    worker_consumer="jobs.worker.consumer:Consumer",
     # A lost connection must not kill what runs: the ledger drops the second delivery.
     worker_cancel_long_running_tasks_on_connection_loss=False,
     # --- no request or worker waits for a silent broker for longer than this

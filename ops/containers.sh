@@ -76,7 +76,7 @@ describe_beat() {
 	arguments+=(--volume "$EXPORTS_DIR:/exports" --env BROKER_USER=publisher)
 	secret publisher_password broker_password
 	secret monitor_password monitor_password
-	command=(celery --app tasks beat --scheduler jobs.scheduler:LedgerScheduler --loglevel INFO)
+	command=(celery --app tasks beat --scheduler jobs.beat.scheduler:LedgerScheduler --loglevel INFO)
 }
 
 # describe_worker NAME QUEUES CONCURRENCY

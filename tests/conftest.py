@@ -11,8 +11,8 @@ from types import FrameType
 import pytest
 from hypothesis import settings
 
-from tests.project import ROOT
-from tests.stack.support import PREFIX, Stack, docker_answers, running
+from tests.support.project import ROOT
+from tests.support.stack import PREFIX, Stack, docker_answers, running
 
 #: How many lines of each container's log the report of a failed test shows.
 LOG_LINES = 30

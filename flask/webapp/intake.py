@@ -12,12 +12,12 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from jobs.app import app as celery_app
+from jobs.broker.publisher import Publisher
+from jobs.broker.relay import Relay
 from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger, ledger
 from jobs.ledger.group_commit import GroupCommit
 from jobs.ledger.records import DueJob, NewJob
-from jobs.publisher import Publisher
-from jobs.relay import Relay
 from jobs.settings import settings
 from webapp.problems import unavailable
 

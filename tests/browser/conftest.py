@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.support import DESKTOP, OPTIONS, OpenPage, Watch, find_chromium
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 #: Milliseconds that anything on a page may take, on a machine that is busy with the stack as well.
 PATIENCE = 20_000

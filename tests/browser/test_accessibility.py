@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.support import PHONE, OpenPage, Watch, expect_state, fill, live, press, send_button
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from jobs.catalogue import JOB_TYPES
 from tests.browser.support import Watch, expect_state, fill, live, mark, press, row, send_button, submit
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 #: Of each kind of job, what to enter and what its result has to contain.
 ENTRIES: dict[str, tuple[dict[str, str], str]] = {

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.support import OpenPage, Watch, expect_state, live, mark, row
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 #: What Chromium writes about requests while the web container is being restarted.
 RESTARTING = r"net::ERR_|status of 503"

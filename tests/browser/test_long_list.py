@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.support import expect_state, live, mark, row
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 PAGE = 50
 

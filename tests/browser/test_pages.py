@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, Response, expect
 
 from tests.browser.support import OpenPage, Watch, live
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 #: Bytes that the dashboard may need, compressed.
 HEAVIEST = 100_000

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.support import Watch, expect_state, mark, press
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.support import OpenPage, Watch, expect_state, live, mark, row, submit
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 #: Milliseconds between two looks of the front page: see document_root/well.js.
 LOOKS_EVERY = 10_000

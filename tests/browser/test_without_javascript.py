@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.support import OpenPage, Watch, expect_state, fill, row, send_button
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from tests.chaos.load import Job, Load
-from tests.stack.support import END_STATES
+from tests.support.stack import END_STATES
 
 #: How many requests the checker makes at the same time.
 READERS = 8

@@ -13,8 +13,8 @@ from tests.chaos.drive import FEW_JOBS, Plan, Run, Subject, is_well
 from tests.chaos.faults import FAULTS
 from tests.chaos.mailserver import MailServer
 from tests.chaos.textbook import LOSING
-from tests.project import ROOT
-from tests.stack.support import PREFIX, Stack, run, running
+from tests.support.project import ROOT
+from tests.support.stack import PREFIX, Stack, run, running
 
 RUNS: pytest.StashKey[list[Run]] = pytest.StashKey()
 #: Large enough for the ledger of the full run and its log of 40 MB, small enough for the memory of the containers.

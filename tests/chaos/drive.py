@@ -9,7 +9,7 @@ from tests.chaos.checker import Verdict, hear_the_ledger, judge
 from tests.chaos.fault import Fault, Scene
 from tests.chaos.load import MIX, Load, drawn
 from tests.chaos.mailserver import MailServer
-from tests.stack.support import Stack, wait_until
+from tests.support.stack import Stack, wait_until
 
 #: Jobs for each fault in the reduced run.
 FEW_JOBS = 300

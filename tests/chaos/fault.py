@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from tests.chaos.mailserver import MailServer
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 #: Seconds between two requests to the health page.
 LOOK_EVERY = 0.5

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.fault import FAULTS, Scene, fault
-from tests.stack.support import misbehaving_worker, run, send, wait_until
+from tests.support.stack import misbehaving_worker, run, send, wait_until
 
 __all__ = ["FAULTS"]  # importing this module fills it
 

@@ -1,11 +1,11 @@
 """A mail server in a container beside the stack. It keeps the mails that it received when the stack is killed."""
 
-from tests.project import ROOT
-from tests.stack.support import Stack, wait_until
+from tests.support.project import ROOT
+from tests.support.stack import Stack, wait_until
 
 
 class MailServer:
-    """The program tests/stack/smtp_sink.py in a container. It prints the Message-ID of each mail."""
+    """The program tests/support/smtp_sink.py in a container. It prints the Message-ID of each mail."""
 
     def __init__(self, stack: Stack, network: str, image: str) -> None:
         self._stack = stack
@@ -29,7 +29,7 @@ class MailServer:
                 "--network",
                 self.network,
             ),
-            *("--no-healthcheck", f"--volume={ROOT}/tests/stack/smtp_sink.py:/smtp_sink.py:ro", self._image),
+            *("--no-healthcheck", f"--volume={ROOT}/tests/support/smtp_sink.py:/smtp_sink.py:ro", self._image),
             *("python", "/smtp_sink.py"),
         )
         listens = ("exec", self.name, "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/2525 && echo yes")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.stack.support import Stack, misbehaving_worker, wait_until
+from tests.support.stack import Stack, misbehaving_worker, wait_until
 
 
 @pytest.mark.timeout(300)

@@ -9,7 +9,7 @@ from tests.chaos.drive import Plan, Run, Subject, does_jobs, run
 from tests.chaos.faults import FAULTS
 from tests.chaos.mailserver import MailServer
 from tests.chaos.textbook import LOSING, TEXTBOOK_MIX, Textbook
-from tests.stack.support import PREFIX
+from tests.support.stack import PREFIX
 
 #: If no job has ended for so many seconds, no other will: nothing in that stack runs lost jobs again.
 PATIENCE = 10.0

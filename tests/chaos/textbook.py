@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.stack.support import BUILD_TIMEOUT, Stack
+from tests.support.stack import BUILD_TIMEOUT, Stack
 
 #: How many jobs in a hundred are of each kind; the textbook stack has only these kinds.
 TEXTBOOK_MIX = {"add": 40, "text": 27, "heavy": 25, "divide": 3, "email_sending": 5}

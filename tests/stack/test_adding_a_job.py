@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.documented import code, extract
-from tests.project import ROOT
-from tests.stack.support import PREFIX, Stack, wait_until
-from tests.stack.terminal import copy_project, type_all
+from tests.support.documented import code, extract
+from tests.support.project import ROOT
+from tests.support.stack import PREFIX, Stack, wait_until
+from tests.support.terminal import copy_project, type_all
 
 PAGE = "docs/adding_a_job.md"
 

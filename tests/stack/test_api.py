@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jobs.catalogue import JOB_TYPES, QUEUES
-from tests.stack.support import Stack, wait_until
+from tests.support.stack import Stack, wait_until
 
 # --- lists of jobs ----------------------------------------------------------------------------------------------------
 

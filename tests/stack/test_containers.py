@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 ROLES = ("nginx", "flask", "rabbitmq", "celery", "beat")
 

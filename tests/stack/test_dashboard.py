@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from jobs.catalogue import JOB_TYPES
-from tests.stack.support import Stack, wait_until
+from tests.support.stack import Stack, wait_until
 
 #: What Chromium and Firefox send.
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}

@@ -1,6 +1,6 @@
 """The commands of the pages do what a reader expects: they succeed, in order, in a fresh copy.
 
-tests/documented.py describes how a page marks commands that are special, tests/stack/terminal.py how they are run.
+tests/support/documented.py describes how a page marks special commands, tests/support/terminal.py how they are run.
 """
 
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.documented import extract
-from tests.project import ROOT
-from tests.stack.support import PREFIX, Stack
-from tests.stack.terminal import copy_project, type_all
+from tests.support.documented import extract
+from tests.support.project import ROOT
+from tests.support.stack import PREFIX, Stack
+from tests.support.terminal import copy_project, type_all
 
 PAGES = ["README.md", "docs/tour.md", "docs/api.md"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.stack.support import Stack, wait_until
+from tests.support.stack import Stack, wait_until
 
 
 def events(answer: httpx.Response) -> Iterator[tuple[str, dict[str, Any]]]:

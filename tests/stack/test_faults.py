@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from tests.stack.support import Stack, wait_until
+from tests.support.stack import Stack, wait_until
 
 
 @pytest.mark.timeout(200)

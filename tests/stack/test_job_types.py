@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.project import ROOT
-from tests.stack.support import Stack, wait_until
+from tests.support.project import ROOT
+from tests.support.stack import Stack, wait_until
 
 
 def result_of(stack: Stack, task_type: str, **parameters: Any) -> Any:
@@ -222,7 +222,7 @@ def mail_server(stack: Stack) -> Iterator[Serve]:
         stack.docker("rm", "--force", name, check=False)
         if options is not None:
             chosen = [f"{option}={value}" for option, value in (options | {"password": PASSWORD}).items()]
-            sink = f"--volume={ROOT}/tests/stack/smtp_sink.py:/smtp_sink.py:ro"
+            sink = f"--volume={ROOT}/tests/support/smtp_sink.py:/smtp_sink.py:ro"
             stack.docker(
                 # Without the image's label: it is no container of the stack.
                 *("run", "--detach", "--name", name, "--label=warren.stack=", "--network", stack.network),

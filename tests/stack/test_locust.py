@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from tests.stack.support import Stack, run, wait_until
+from tests.support.stack import Stack, run, wait_until
 
 SWARM = ["--headless", "-u", "5", "-r", "5", "-t", "5s", "--only-summary"]
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.stack.support import Stack, misbehaving_worker, send
+from tests.support.stack import Stack, misbehaving_worker, send
 
 QUEUE = "export"
 
 
 @pytest.fixture(scope="module")
 def worker(stack: Stack) -> Iterator[str]:
-    """Return a container that runs the tasks of tests/stack/misbehaving, in place of the usual worker."""
+    """Return a container that runs the tasks of tests/support/misbehaving, in place of the usual worker."""
     with misbehaving_worker(stack, QUEUE) as name:
         yield name
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 CHECKS = [
     "not_a_server_error",

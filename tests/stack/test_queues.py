@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.stack.support import Stack, wait_until
+from tests.support.stack import Stack, wait_until
 
 
 @pytest.mark.timeout(300)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import ROOT
-from tests.stack.support import Stack, wait_until
+from tests.support.project import ROOT
+from tests.support.stack import Stack, wait_until
 
 
 def container_ids(stack: Stack) -> dict[str, str]:
@@ -74,7 +74,7 @@ def test_the_monitor_shows_a_growing_queue_in_plain_lines_and_leaves_nothing_beh
         lambda: stack.docker("top", stack.flask, "-o", "pid,args"),
         15,
         "it is gone",
-        lambda top: "jobs.monitor" not in top,
+        lambda top: "jobs.commands.monitor_queue" not in top,
     )
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from jobs.catalogue import JOB_TYPES
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 ADD = {"task_type": "add", "input_params": {"a": 1, "b": 2}}
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.stack.support import Stack
+from tests.support.stack import Stack
 
 
 def test_a_todo_from_beginning_to_end(stack: Stack) -> None:

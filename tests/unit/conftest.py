@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.commands.migrate import upgrade
 from jobs.ledger.database import Ledger
-from jobs.migrate import upgrade
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 from celery.exceptions import Retry
 
-from jobs import backend, identity, states
+from jobs import identity, states
 from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob
+from jobs.worker import backend
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from jobs.catalogue import JOB_TYPES, QUEUES
-from tests.project import ROOT
+from tests.support.project import ROOT
 
 
 def test_every_entry_has_its_module_and_every_module_its_entry() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import ROOT, commands
+from tests.support.project import ROOT, commands
 
 README = ROOT / "README.md"
 

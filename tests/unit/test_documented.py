@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.documented import Code, Command, Rule, code, extract
+from tests.support.documented import Code, Command, Rule, code, extract
 
 
 def test_reads_bash_and_sh_blocks_and_no_others() -> None:

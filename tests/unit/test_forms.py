@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import pytest
 from pydantic import Field
-from webapp import forms
+from webapp.pages import forms
 
 from jobs.catalogue import HEAVY, JOB_TYPES, JobType, Params
 

@@ -9,7 +9,7 @@ from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.group_commit import GroupCommit
 from jobs.ledger.records import NewJob
-from tests.stack.support import wait_until
+from tests.support.stack import wait_until
 
 
 def test_writes_from_many_threads_all_arrive(ledger: Ledger) -> None:

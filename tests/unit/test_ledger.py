@@ -10,11 +10,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from jobs.commands.migrate import file_system, upgrade
 from jobs.ledger import database, moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob
 from jobs.ledger.schema import metadata
-from jobs.migrate import file_system, upgrade
 
 _HOLD_THE_LOCK = """
 import sqlite3, sys

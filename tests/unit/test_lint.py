@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import ROOT, dockerfiles, shell_scripts
+from tests.support.project import ROOT, dockerfiles, shell_scripts
 
 # The tools are installed beside the Python that runs the tests.
 BIN = Path(sys.executable).parent

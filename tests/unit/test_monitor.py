@@ -1,7 +1,7 @@
 import pytest
 
-from jobs.monitor import sparkline
-from jobs.sampling import duration, time_left
+from jobs.beat.sampling import duration, time_left
+from jobs.commands.monitor_queue import sparkline
 
 
 def test_a_history_line_reaches_its_top_at_the_largest_value() -> None:

@@ -2,7 +2,7 @@
 
 Two processes take jobs in by group commit and run them, and everything that SQLite writes and syncs meanwhile is
 recorded, together with each promise: a job that was accepted, a result that was stored. Then the power is cut at many
-moments of that record: what was synced is there, of everything else any sectors are (see :mod:`tests.power_cut`).
+moments of that record: what was synced is there, of everything else any sectors are (:mod:`tests.support.power_cut`).
 Claims and progress are committed without a sync, by design, and may be lost: a lost claim is a second run.
 """
 
@@ -19,13 +19,13 @@ import pysqlite3.dbapi2
 import pytest
 
 from jobs import states
+from jobs.commands.migrate import upgrade
 from jobs.ledger import database, moves
 from jobs.ledger.database import Ledger
 from jobs.ledger.group_commit import GroupCommit
 from jobs.ledger.records import NewJob
-from jobs.migrate import upgrade
-from tests.power_cut import Cut, Event, Log, cuts, events, record
-from tests.soundness import faults
+from tests.support.power_cut import Cut, Event, Log, cuts, events, record
+from tests.support.soundness import faults
 
 PROCESSES = 2
 THREADS = 4

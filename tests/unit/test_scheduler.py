@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from jobs import scheduler
 from jobs.app import app
+from jobs.beat import scheduler
 from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.schema import worker

@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.project import ROOT
-from tests.stack.support import free_port, wait_until
+from tests.support.project import ROOT
+from tests.support.stack import free_port, wait_until
 
 WEB = [sys.executable, "flask/standalone_app.py"]
 WORKER = ["./start_local_celery.sh", "--concurrency", "1"]

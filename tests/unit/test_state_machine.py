@@ -20,8 +20,8 @@ from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import DueJob, NewJob
 from jobs.ledger.schema import metadata
-from tests.project import ROOT, project_files
-from tests.soundness import unsound_jobs
+from tests.support.project import ROOT, project_files
+from tests.support.soundness import unsound_jobs
 
 MAX_DELIVERIES = 3
 

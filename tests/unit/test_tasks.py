@@ -28,7 +28,7 @@ from jobs.ledger.records import NewJob
 from jobs.ledger.schema import mail, todo
 from jobs.numbers import plain
 from jobs.settings import settings
-from tests.stack.smtp_sink import Sink
+from tests.support.smtp_sink import Sink
 
 JOB = "6f3c1c7e-2a5b-4f0e-9b57-0d6f6f1f6a11"
 

@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs the migrations on the connection that :mod:`jobs.migrate` hands over."""
+"""Alembic's entry point: runs the migrations on the connection that :mod:`jobs.commands.migrate` hands over."""
 
 from alembic import context
 

@@ -7,7 +7,7 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.broker import BrokerUnavailable, queue_depths
+from jobs.broker.depths import BrokerUnavailable, queue_depths
 from jobs.ledger import queries
 from jobs.ledger.database import ledger
 from jobs.settings import settings

@@ -9,8 +9,8 @@ from apiflask import APIBlueprint
 from flask import Response
 from pydantic import BeforeValidator, Field
 
-from webapp import health, jobs, submission
-from webapp.documentation import problems
+from webapp.api import health, submission, tasks
+from webapp.api.openapi import problems
 from webapp.models import (
     JobPage,
     JobsQuery,
@@ -40,12 +40,12 @@ class CompatibleQuery(JobsQuery):
 @blueprint.doc(summary="List jobs, newest first", responses=problems(422, 503))
 def listing(query_data: CompatibleQuery) -> Response:
     """List jobs, newest first."""
-    return jobs.page(query_data)
+    return tasks.page(query_data)
 
 
 # The same views under other paths, with all that is said of them.
 blueprint.post("/api/tasks/submit")(submission.submit)
-blueprint.get("/api/tasks/<task_id>")(jobs.show)
-blueprint.delete("/api/tasks/<task_id>")(jobs.cancel)
-blueprint.post("/api/tasks/<task_id>/retry")(jobs.retry)
+blueprint.get("/api/tasks/<task_id>")(tasks.show)
+blueprint.delete("/api/tasks/<task_id>")(tasks.cancel)
+blueprint.post("/api/tasks/<task_id>/retry")(tasks.retry)
 blueprint.get("/api/health")(health.background)

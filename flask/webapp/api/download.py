@@ -6,7 +6,7 @@ from flask import Response
 from jobs import exports, states
 from jobs.ledger import queries
 from jobs.ledger.database import ledger
-from webapp.documentation import problems
+from webapp.api.openapi import problems
 from webapp.problems import Problem
 
 blueprint = APIBlueprint("download", __name__, tag="Jobs")

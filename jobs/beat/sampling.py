@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.broker import BrokerUnavailable, QueueDepth, queue_depths
+from jobs.broker.depths import BrokerUnavailable, QueueDepth, queue_depths
 from jobs.catalogue import QUEUES
 from jobs.ledger import moves, queries
 from jobs.ledger.database import ledger

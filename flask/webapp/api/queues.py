@@ -5,11 +5,11 @@ import time
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
+from jobs.beat.sampling import known_depths
 from jobs.catalogue import QUEUES
 from jobs.ledger import queries
 from jobs.ledger.database import ledger
-from jobs.sampling import known_depths
-from webapp.documentation import problems
+from webapp.api.openapi import problems
 from webapp.models import HistoryView, QueuesView
 from webapp.views import sample_views
 

@@ -7,7 +7,7 @@ from flask import Response, jsonify, url_for
 from sqlalchemy import Row
 
 from webapp import todo_store
-from webapp.documentation import problems
+from webapp.api.openapi import problems
 from webapp.models import NewTodo, TodoChange, TodoPage, TodosQuery, TodoView
 from webapp.views import timestamp
 

@@ -9,7 +9,7 @@ from flask import Response, json, jsonify, request, url_for
 
 from jobs.catalogue import JOB_TYPES, JobType, Params
 from jobs.ledger.records import NewJob
-from webapp.documentation import problems
+from webapp.api.openapi import problems
 from webapp.intake import intake
 from webapp.models import Accepted, IdempotencyHeader, Submission
 from webapp.problems import field_problem
@@ -41,7 +41,7 @@ def accepted(task_id: str | None) -> Response:
         raise field_problem(422, "Idempotency-Key", "was used for another request")
     answer = jsonify(task_id=task_id)
     answer.status_code = 202
-    answer.headers["Location"] = url_for("jobs.show", task_id=task_id)
+    answer.headers["Location"] = url_for("tasks.show", task_id=task_id)
     return answer
 
 

@@ -11,14 +11,14 @@ from jobs import states
 from jobs.ledger import moves, queries
 from jobs.ledger.database import ledger
 from jobs.ledger.records import NewJob
-from webapp.documentation import problems
+from webapp.api.openapi import problems
+from webapp.api.submission import accepted
 from webapp.intake import intake
 from webapp.models import Accepted, JobDetail, JobPage, JobsQuery, JobView, ResultView, StatusQuery, StatusView
 from webapp.problems import Problem, field_problem
-from webapp.submission import accepted
 from webapp.views import attempt_view, cursor, from_cursor, job_view, outcome
 
-blueprint = APIBlueprint("jobs", __name__, tag="Jobs")
+blueprint = APIBlueprint("tasks", __name__, tag="Jobs")
 
 #: States of jobs that can be run again.
 RETRYABLE = (states.FAILURE, states.REVOKED)

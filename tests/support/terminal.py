@@ -21,9 +21,9 @@ from typing import Self
 
 import pytest
 
-from tests.documented import Command, Rule
-from tests.project import ROOT, project_files
-from tests.stack.support import Stack
+from tests.support.documented import Command, Rule
+from tests.support.project import ROOT, project_files
+from tests.support.stack import Stack
 
 COMMAND_TIMEOUT = 300
 OUTPUT_TIMEOUT = 120  # long enough for a Python environment to be installed first

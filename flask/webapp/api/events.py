@@ -11,10 +11,10 @@ from flask import Response, json
 from sqlalchemy import Connection, Row
 
 from jobs.ledger import queries
-from webapp import jobs
-from webapp.documentation import problems
-from webapp.feed import Change, since
-from webapp.streams import event, open_stream
+from webapp.api import tasks
+from webapp.api.openapi import problems
+from webapp.streaming.feed import Change, since
+from webapp.streaming.streams import event, open_stream
 from webapp.views import job_view
 
 blueprint = APIBlueprint("events", __name__, tag="Jobs")
@@ -84,5 +84,5 @@ def all_jobs() -> Response:
 @blueprint.doc(summary="Follow one job to its end (Server-Sent Events)", responses=_STREAM | problems(404, 503))
 def one_job(task_id: str) -> Response:
     """Follow one job: how it is now, each change, and the end of the stream when the job has ended."""
-    jobs.find(task_id)
+    tasks.find(task_id)
     return open_stream(OneJob(task_id))

@@ -8,7 +8,7 @@ from flask import Response, current_app, jsonify, render_template
 from webapp.models import ProblemView
 
 blueprint = APIBlueprint(
-    "documentation", __name__, enable_openapi=False, static_folder="static", static_url_path="/static"
+    "documentation", __name__, enable_openapi=False, static_folder="../static", static_url_path="/static"
 )
 
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

@@ -14,18 +14,20 @@ from pydantic import ConfigDict, Field, ValidationError
 from sqlalchemy import Connection, Row
 
 from jobs import states
+from jobs.beat.sampling import time_left
 from jobs.catalogue import JOB_TYPES, QUEUES
 from jobs.ledger import queries
 from jobs.ledger.database import ledger
-from jobs.sampling import time_left
 from jobs.settings import settings
-from webapp import forms, jobs, todo_store
+from webapp import todo_store
+from webapp.api import tasks
+from webapp.api.submission import new_job
 from webapp.intake import intake
 from webapp.models import JobsQuery, NewTodo, TodoChange, TodosQuery
 from webapp.negotiation import wants_html
+from webapp.pages import forms
 from webapp.problems import Problem, fields_problem
 from webapp.rendering import render
-from webapp.submission import new_job
 from webapp.views import cursor, from_cursor
 
 blueprint = APIBlueprint("dashboard", __name__, enable_openapi=False)
@@ -70,7 +72,7 @@ def jobs_page(form: forms.Form | None = None) -> Response:
     query = _checked(ListQuery, {name: text for name, text in request.args.items() if text})
     prefix = query.q.strip().lower() if query.q else None
     name = request.args.get("form", "heavy")
-    rows, older = jobs.find_page(query, prefix)
+    rows, older = tasks.find_page(query, prefix)
     with ledger().reading() as connection:
         panel = panel_html(connection)
     return _page(
@@ -90,7 +92,7 @@ def jobs_page(form: forms.Form | None = None) -> Response:
 
 def job_page(task_id: str) -> Response:
     """Show everything about a job."""
-    row = jobs.find(task_id)
+    row = tasks.find(task_id)
     with ledger().reading() as connection:
         attempts = queries.past_attempts(connection, task_id)
     return _page("job.html", row=row, attempts=attempts, **_ACTIONS)
@@ -117,8 +119,8 @@ def todos_page(
 
 _PAGES: dict[str, Callable[..., Response]] = {
     "home.index": jobs_page,
-    "jobs.listing": jobs_page,
-    "jobs.show": job_page,
+    "tasks.listing": jobs_page,
+    "tasks.show": job_page,
     "todos.listing": todos_page,
 }
 
@@ -126,7 +128,7 @@ _PAGES: dict[str, Callable[..., Response]] = {
 # --- parts of pages, which are pushed to open ones as well ------------------------------------------------------------
 
 #: What can be done with a job, for the templates.
-_ACTIONS: dict[str, Any] = {"running": states.RUNNING, "ended": states.ENDED, "retryable": jobs.RETRYABLE}
+_ACTIONS: dict[str, Any] = {"running": states.RUNNING, "ended": states.ENDED, "retryable": tasks.RETRYABLE}
 
 
 def rows_html(rows: Sequence[Row[Any]]) -> str:
@@ -191,13 +193,13 @@ def submit(name: str) -> Response:
 @blueprint.post("/ui/tasks/<task_id>/cancel")
 def cancel(task_id: str) -> Response:
     """Cancel a job."""
-    return _see(f"/flask/tasks/{jobs.cancelled(task_id).id}", "cancelled")
+    return _see(f"/flask/tasks/{tasks.cancelled(task_id).id}", "cancelled")
 
 
 @blueprint.post("/ui/tasks/<task_id>/retry")
 def retry(task_id: str) -> Response:
     """Run a job again."""
-    return _see(f"/flask/tasks/{jobs.run_again(task_id)}", "retried")
+    return _see(f"/flask/tasks/{tasks.run_again(task_id)}", "retried")
 
 
 @blueprint.post("/ui/todos")

@@ -10,10 +10,10 @@ import threading
 import time
 from functools import partial
 
+from jobs.broker.publisher import NotPublished, Publisher
 from jobs.ledger.group_commit import GroupCommit
 from jobs.ledger.moves import published
 from jobs.ledger.records import RELAY_GRACE, DueJob
-from jobs.publisher import NotPublished, Publisher
 
 logger = logging.getLogger(__name__)
 

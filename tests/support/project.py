@@ -5,7 +5,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 # Folders whose files are not part of the project. Folders with a dot at the start of their name are ignored, too.
 FOREIGN = {ROOT / "db", ROOT / "secrets"}

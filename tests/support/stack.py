@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from tests.project import ROOT
-from tests.soundness import faults
+from tests.support.project import ROOT
+from tests.support.soundness import faults
 
 T = TypeVar("T")
 
@@ -256,7 +256,7 @@ def running(stack: Stack) -> Iterator[Stack]:
 
 @contextmanager
 def misbehaving_worker(stack: Stack, queues: str, concurrency: int = 2) -> Iterator[str]:
-    """Run a worker that knows the tasks of tests/stack/misbehaving, too, in place of the usual one."""
+    """Run a worker that knows the tasks of tests/support/misbehaving, too, in place of the usual one."""
     name = f"{stack.prefix}_misbehaving_worker"
     details = stack.inspect(stack.celery)
     limits = details["HostConfig"]
@@ -268,7 +268,7 @@ def misbehaving_worker(stack: Stack, queues: str, concurrency: int = 2) -> Itera
         stack.docker(
             *("create", "--name", name, f"--label=warren.stack={stack.prefix}", f"--network={first_network}"),
             *(*environment, f"--env=WORKER_NAME={name}", *secrets, *[f"--volume={bind}" for bind in limits["Binds"]]),
-            *("--tmpfs=/tmp", f"--volume={ROOT}/tests/stack/misbehaving:/app/misbehaving:ro", "--memory=400m"),
+            *("--tmpfs=/tmp", f"--volume={ROOT}/tests/support/misbehaving:/app/misbehaving:ro", "--memory=400m"),
             *("--memory-swap=400m", "--restart=unless-stopped", f"{stack.prefix}_celery"),
             *("celery", "--app", "misbehaving", "worker", "--queues", queues, "--concurrency", str(concurrency)),
             *("--hostname", f"worker@{name}", "--without-gossip", "--without-mingle", "--loglevel", "INFO"),
@@ -285,7 +285,7 @@ def misbehaving_worker(stack: Stack, queues: str, concurrency: int = 2) -> Itera
 
 
 def send(stack: Stack, worker: str, task: str, *, queue: str, timeout: float = 60, **parameters: object) -> str:
-    """Send a task of tests/stack/misbehaving from inside its worker, wait until it is claimed, and return its id."""
+    """Send a task of tests/support/misbehaving from inside its worker, wait until it is claimed, and return its id."""
     code = (
         f"from misbehaving import {task}; "
         f"print({task}.apply_async(kwargs={parameters!r}, queue={queue!r}, exchange='jobs', routing_key={queue!r}).id)"

@@ -12,7 +12,7 @@ logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 
 
 class Consumer(consumer.Consumer):
-    """The consumer of the workers: ``worker_consumer = "jobs.consumer:Consumer"``."""
+    """The consumer of the workers: ``worker_consumer = "jobs.worker.consumer:Consumer"``."""
 
     class Blueprint(consumer.Consumer.Blueprint):
         """The steps of its start."""

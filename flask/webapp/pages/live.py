@@ -7,10 +7,10 @@ from flask import Response, json, request
 from sqlalchemy import Connection
 
 from jobs.ledger import queries
-from webapp import dashboard
-from webapp.feed import Change, since
 from webapp.models import PAGE
-from webapp.streams import event, open_stream
+from webapp.pages import dashboard
+from webapp.streaming.feed import Change, since
+from webapp.streaming.streams import event, open_stream
 from webapp.views import sample_views
 
 blueprint = APIBlueprint("live", __name__, enable_openapi=False)

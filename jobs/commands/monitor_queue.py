@@ -1,4 +1,4 @@
-"""The queues, live: ``python -m jobs.monitor``, which ``monitor_queue.sh`` runs in the web container."""
+"""The queues, live: ``python -m jobs.commands.monitor_queue``, which ``monitor_queue.sh`` runs in the web container."""
 
 import argparse
 import os
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from types import FrameType
 
+from jobs.beat.sampling import QueueSample, Sampler, time_left
 from jobs.catalogue import QUEUES
 from jobs.ledger import queries
 from jobs.ledger.database import ledger
-from jobs.sampling import QueueSample, Sampler, time_left
 from jobs.settings import settings
 
 #: Samples that a history line shows, and that a rate is the mean of.

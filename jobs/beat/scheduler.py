@@ -1,6 +1,6 @@
 """The periodic part: a Celery Beat scheduler that publishes due jobs and recovers lost ones.
 
-``celery beat --scheduler jobs.scheduler:LedgerScheduler`` is Celery's documented extension point. Entries of
+``celery beat --scheduler jobs.beat.scheduler:LedgerScheduler`` is Celery's documented extension point. Entries of
 ``beat_schedule`` work as always; on top of them each tick looks into the ledger:
 
 - jobs that are due are published: scheduled for now, retries whose back-off has passed, left over by a web process;
@@ -8,7 +8,7 @@
 - jobs whose messages the broker has lost (its volume wiped, say) are due again;
 - rows of jobs that ended long ago are removed, and so are old files of exports.
 
-Beside the ticks, a thread records what the queues look like (:mod:`jobs.sampling`).
+Beside the ticks, a thread records what the queues look like (:mod:`jobs.beat.sampling`).
 """
 
 import time
@@ -19,12 +19,13 @@ from celery.beat import Scheduler
 from celery.utils.log import get_logger
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import exports, heartbeat, sampling
+from jobs import exports, heartbeat
 from jobs.app import app as celery_app
-from jobs.broker import BrokerUnavailable, queue_depths
+from jobs.beat import sampling
+from jobs.broker.depths import BrokerUnavailable, queue_depths
+from jobs.broker.publisher import NotPublished, Publisher
 from jobs.ledger import expiry, moves, queries
 from jobs.ledger.database import ledger
-from jobs.publisher import NotPublished, Publisher
 from jobs.settings import settings
 
 logger = get_logger(__name__)

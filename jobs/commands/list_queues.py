@@ -1,11 +1,11 @@
-"""The queues, now: ``python -m jobs.queues [--json]``, which ``list_queues.sh`` runs in the web container."""
+"""The queues, now: ``python -m jobs.commands.list_queues [--json]``, for ``list_queues.sh``, in the web container."""
 
 import argparse
 import json
 import sys
 from dataclasses import asdict
 
-from jobs.broker import BrokerUnavailable, queue_depths
+from jobs.broker.depths import BrokerUnavailable, queue_depths
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Bring the ledger's schema up to date: ``python -m jobs.migrate``, run by ``build.sh`` before anything uses it.
+"""Bring the ledger's schema up to date: ``python -m jobs.commands.migrate``, which ``build.sh`` runs.
 
 Also the place where a file system on which SQLite cannot work is found out: inside the container, since Docker Desktop
 hides it from the host.
@@ -22,7 +22,7 @@ UNSAFE_FILE_SYSTEMS = frozenset({"9p", "cifs", "fuse", "nfs", "nfs4", "smb3", "s
 def upgrade(ledger: Ledger) -> None:
     """Apply the migrations that the database has not seen, all in one transaction."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "ledger" / "migrations"))
+    config.set_main_option("script_location", str(Path(__file__).parent.parent / "ledger" / "migrations"))
     with ledger.writing() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

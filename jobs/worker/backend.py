@@ -1,6 +1,6 @@
 """Celery's result backend on the ledger: what a task reports goes into the job's own row.
 
-``result_backend = "jobs.backend:LedgerBackend"`` is Celery's documented extension point.
+``result_backend = "jobs.worker.backend:LedgerBackend"`` is Celery's documented extension point.
 """
 
 import time

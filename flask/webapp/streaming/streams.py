@@ -22,8 +22,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.ledger.database import Ledger, ledger
-from webapp.feed import Change, Feed
 from webapp.problems import unavailable
+from webapp.streaming.feed import Change, Feed
 
 logger = logging.getLogger(__name__)
 

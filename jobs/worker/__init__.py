@@ -1,0 +1,1 @@
+"""What only a Celery worker runs: its steward, its result backend, its consumer."""
