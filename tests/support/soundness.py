@@ -25,7 +25,7 @@ UNSOUND = {
     "waiting, and held by a worker": f"state IN {_any_of(states.WAITING)} AND worker IS NOT NULL",
     "running, and held by no worker": f"state IN {_any_of(states.RUNNING)} AND worker IS NULL",
     "running, and due": f"state IN {_any_of(states.RUNNING)} AND due_at IS NOT NULL",
-    "succeeded, and never claimed": f"state = '{states.SUCCESS}' AND attempts = 0",
+    "ended well, and never claimed": f"state = '{states.SUCCESS}' AND attempts = 0",
     "more deaths and retries than claims": "deaths + retries > attempts",
     "in no known state": f"state NOT IN {_any_of(states.ALL)}",
 }
