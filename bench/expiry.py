@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from jobs import states
 from jobs.beat import scheduler
 from jobs.commands.migrate import upgrade
 from jobs.ledger import expiry, moves, queries
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import DueJob, NewJob
+from jobs.ledger.records import NewJob
+from jobs.states import State
 
 #: Rows in one transaction while the table is filled.
 FILL = 20_000
@@ -72,9 +72,8 @@ def write(url: str, seconds: float, pause: float) -> list[float]:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         new = NewJob(type="heavy", queue="heavy", params={"seconds": 1})
-        timed(moves.submit, new)
-        due = DueJob(id=new.id, type=new.type, queue=new.queue, params=new.params, due_at=new.due_at)
-        timed(moves.published, [due])
+        timed(moves.add, new)
+        timed(moves.mark_published, [new.due])
         timed(moves.claim, new.id, "worker", durable=False)
         timed(moves.succeed, new.id, 1, "This task took 1 second.")
     return waits
@@ -86,7 +85,7 @@ def read(url: str, seconds: float, pause: float) -> list[float]:
     waits = []
     questions: list[Callable[..., object]] = [
         lambda connection: queries.page(connection, limit=50),
-        lambda connection: queries.page(connection, limit=50, in_states=[states.SUCCESS]),
+        lambda connection: queries.page(connection, limit=50, in_states=[State.SUCCESS]),
         queries.backlog,
         lambda connection: queries.touched_since(connection, time.time() - 5, 501),
     ]

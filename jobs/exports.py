@@ -22,7 +22,7 @@ def path_of(job_id: str) -> Path:
 
 
 @contextmanager
-def written(job_id: str, attempt: int) -> Iterator[TextIO]:
+def write(job_id: str, attempt: int) -> Iterator[TextIO]:
     """Yield a file to write. It gets its name when it is whole and on disk, and is removed if that fails.
 
     Raises :class:`OSError`, for instance when the disk is full.
@@ -42,7 +42,7 @@ def written(job_id: str, attempt: int) -> Iterator[TextIO]:
         part.unlink(missing_ok=True)
 
 
-def clearing() -> Iterator[bool]:
+def remove_expired() -> Iterator[bool]:
     """Go through the folder and delete the files that are older than ``EXPORT_EXPIRES``, as far as this is iterated.
 
     Yields for each file whether it was deleted, so that whoever has other duties may stop at any file and go on later.

@@ -27,7 +27,7 @@ class Settings(BaseSettings):
 
     worker_name: str = "worker"
     celery_queues: str = "heavy,export,arithmetic"
-    celery_concurrency: int = Field(4, ge=1)
+    celery_concurrency: int = Field(8, ge=1)
     celery_prefetch: int = Field(4, ge=1)
     stop_timeout: float = Field(30, gt=0)
 

@@ -6,16 +6,20 @@
 import random
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from datetime import datetime
+from functools import wraps
+from typing import Any, NoReturn, TypeVar
 
 from celery import Task
 from celery.exceptions import Ignore, Reject, Retry
 from celery.utils.log import get_task_logger
+from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import identity
-from jobs.catalogue import HEAVY, JOB_TYPES
+from jobs.catalogue import HEAVY, JOB_TYPES, Params
+from jobs.errors import JobFailed
 from jobs.ledger import moves
 from jobs.ledger.database import ledger
 from jobs.ledger.records import NewJob
@@ -29,6 +33,8 @@ FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 600.0
 #: Least seconds between two reports of progress that reach the ledger.
 REPORT_INTERVAL = 0.2
+
+P = TypeVar("P", bound=Params)
 
 
 class JobTask(Task):
@@ -60,19 +66,25 @@ class JobTask(Task):
         kwargs: dict[str, Any] | None = None,
         exc: Exception | None = None,
         throw: bool = True,
+        eta: datetime | None = None,
         countdown: float | None = None,
         max_retries: int | None = None,
         **options: Any,
     ) -> Retry:
         """Ask for another run: Celery's own signature, but the job waits in the ledger and not in a message.
 
-        Without a ``countdown`` the wait doubles with each retry. Raises ``exc`` when the retries are used up.
+        It waits until ``eta`` (with its offset), or for ``countdown`` seconds. With neither, the wait doubles with each
+        retry. Raises ``exc`` when the retries are used up, and :class:`ValueError` for an ``eta`` without an offset.
         """
         done = self.request.retries
         limit = self.max_retries if max_retries is None else max_retries
         if limit is not None and done >= limit:
             raise exc or self.MaxRetriesExceededError(f"Gave up after {done} retries.")
-        if countdown is None:
+        if eta is not None:
+            if eta.tzinfo is None:
+                raise ValueError("eta needs its offset from UTC: datetime.now(UTC) has one")
+            countdown = max(0.0, eta.timestamp() - time.time())
+        elif countdown is None:
             countdown = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2**done) * random.uniform(0.8, 1.2)
         self.request.due_at = time.time() + countdown
         again = Retry(exc=exc, when=countdown)
@@ -83,7 +95,8 @@ class JobTask(Task):
     def report(self, percent: float, message: str, **more: Any) -> None:
         """Tell how far this run has come: 0 to 100 percent and a few words.
 
-        May be called as often as one likes: what follows on the last report too soon is not written.
+        A task may call this as often as it likes. A report that comes sooner than :data:`REPORT_INTERVAL` seconds after
+        the last one is not written.
         """
         now = time.monotonic()
         if now - getattr(self.request, "reported_at", float("-inf")) < REPORT_INTERVAL:
@@ -99,28 +112,50 @@ class JobTask(Task):
 
     def _as_new_job(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
         job_type = JOB_TYPES.get(self.name)
-        params = kwargs if not args else {**kwargs, "args": list(args)}
+        params = named(job_type.params, args, kwargs) if job_type else {**kwargs, "args": list(args)}
         queue = (self.request.delivery_info or {}).get("routing_key") or (job_type.queue if job_type else HEAVY)
         return NewJob(id=task_id, type=self.name, queue=queue, params=moves.as_json(params))
 
 
-def job(name: str) -> Callable[[Callable[..., Any]], JobTask]:
+def job(name: str) -> Callable[[Callable[[JobTask, P], Any]], JobTask]:
     """Register a function as the task of a job type, under the limits that the catalogue gives it.
 
-    The function gets the task itself first (Celery's ``bind``) and the checked parameters as keyword arguments. What
-    it returns must be JSON.
+    The function gets the task itself (Celery's ``bind``) and its parameters, checked by the catalogue's model. They are
+    checked as well when the job was sent by ``task.delay()``. What the function returns must be JSON.
     """
     from jobs.app import app
 
     job_type = JOB_TYPES[name]
-    decorated: Callable[[Callable[..., Any]], JobTask] = app.task(
-        name=name,
-        bind=True,
-        base=JobTask,
-        time_limit=job_type.time_limit,
-        max_retries=job_type.max_retries,
-    )
-    return decorated
+
+    def register(function: Callable[[JobTask, P], Any]) -> JobTask:
+        @wraps(function)
+        def run(task: JobTask, *args: Any, **kwargs: Any) -> Any:
+            return function(task, checked(job_type.params, named(job_type.params, args, kwargs)))  # type: ignore[arg-type]
+
+        task: JobTask = app.task(
+            name=name,
+            bind=True,
+            base=JobTask,
+            time_limit=job_type.time_limit,
+            max_retries=job_type.max_retries,
+        )(run)
+        return task
+
+    return register
+
+
+def named(model: type[Params], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments by name: those without one belong to the fields of the model, in their order."""
+    return dict(zip(model.model_fields, args, strict=False)) | kwargs
+
+
+def checked(model: type[Params], values: dict[str, Any]) -> Params:
+    """Return the parameters. Raises :class:`JobFailed` with a sentence that names each wrong field."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        wrong = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise JobFailed(f"{'; '.join(wrong)}.") from None
 
 
 def _no_delayed_messages() -> NoReturn:

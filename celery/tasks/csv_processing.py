@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from jobs.catalogue import CsvParams
 from jobs.numbers import plain
 from jobs.task import JobTask, job
 
@@ -13,18 +14,18 @@ SLICES = 20
 
 
 @job("csv_processing")
-def csv_processing(task: JobTask, num_rows: int = 1000, processing_time: float = 10) -> dict[str, Any]:
+def csv_processing(task: JobTask, params: CsvParams) -> dict[str, Any]:
     """Return sum, average, min, max and row count of the rows; the same job generates the same rows again."""
     numbers = random.Random(task.request.id)
     summary = Summary()
     started = time.monotonic()
     for number in range(1, SLICES + 1):
-        while summary.row_count < num_rows * number // SLICES:
+        while summary.row_count < params.num_rows * number // SLICES:
             summary.add(numbers.randint(0, 100_000))
         # By the clock, so that what the work itself takes does not add up.
-        time.sleep(max(0.0, started + processing_time * number / SLICES - time.monotonic()))
-        task.report(100 * number / SLICES, f"{summary.row_count} of {num_rows} rows")
-    return summary.described()
+        time.sleep(max(0.0, started + params.processing_time * number / SLICES - time.monotonic()))
+        task.report(100 * number / SLICES, f"{summary.row_count} of {params.num_rows} rows")
+    return summary.describe()
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Summary:
         self.least = hundredths if self.least is None else min(self.least, hundredths)
         self.most = hundredths if self.most is None else max(self.most, hundredths)
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Return the figures of at least one row; the average is rounded to four places."""
         if self.least is None or self.most is None:
             raise ValueError("no rows")

@@ -3,6 +3,7 @@
 import math
 import time
 
+from jobs.catalogue import Numbers
 from jobs.errors import JobFailed
 from jobs.numbers import plain
 from jobs.task import JobTask, job
@@ -13,12 +14,12 @@ STEP_TIME = 0.25
 
 
 @job("divide")
-def divide(task: JobTask, a: float, b: float) -> int | float:
+def divide(task: JobTask, params: Numbers) -> int | float:
     """Return a / b."""
     for number, step in enumerate(STEPS):
         task.report(100 * number / len(STEPS), f"{step} ...")
         time.sleep(STEP_TIME)
-    return quotient(a, b)
+    return quotient(params.a, params.b)
 
 
 def quotient(a: float, b: float) -> int | float:

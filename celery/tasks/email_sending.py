@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from celery.utils.log import get_task_logger
 
+from jobs.catalogue import EmailParams
 from jobs.errors import JobFailed
 from jobs.ledger import mails
 from jobs.ledger.database import ledger
@@ -39,32 +40,31 @@ class Unreachable(Exception):
 
 
 @job("email_sending")
-def email_sending(
-    task: JobTask, num_emails: int = 5, subject: str = "Hello from Warren", delay: float = 0.5
-) -> dict[str, Any]:
+def email_sending(task: JobTask, params: EmailParams) -> dict[str, Any]:
     """Send the mails; return how many were sent, failed or are uncertain, and the mode: ``smtp`` or ``recorded``."""
     job_id = task.request.id
     url = settings().secret("smtp_url")
-    messages = {number: composed(job_id, number, num_emails, subject) for number in range(1, num_emails + 1)}
+    count = params.num_emails
+    messages = {number: compose(job_id, number, count, params.subject) for number in range(1, count + 1)}
     with ledger().reading() as connection:
         begun_before = mails.reserved(connection, job_id)
     for number in sorted(set(messages) - begun_before):
-        task.report(100 * (number - 1) / num_emails, f"Mail {number} of {num_emails}")
+        task.report(100 * (number - 1) / count, f"Mail {number} of {count}")
         if url:
             _send(task, urlsplit(url), number, messages[number])
-        if number < num_emails:
-            time.sleep(delay)
+        if number < count:
+            time.sleep(params.delay)
     if not url:
         recorded = [
             {"to": mail["To"], "subject": mail["Subject"], "message_id": mail["Message-ID"]}
             for mail in messages.values()
         ]
-        return {**asdict(mails.MailCounts(sent=num_emails)), "mode": "recorded", "mails": recorded}
+        return {**asdict(mails.MailCounts(sent=count)), "mode": "recorded", "mails": recorded}
     with ledger().reading() as connection:
         return {**asdict(mails.counts(connection, job_id)), "mode": "smtp"}
 
 
-def composed(job_id: str, number: int, count: int, subject: str) -> EmailMessage:
+def compose(job_id: str, number: int, count: int, subject: str) -> EmailMessage:
     """Return a mail; its Message-ID is the same in every run, so that even a mail server could tell a second copy."""
     message = EmailMessage()
     message["From"] = SENDER
@@ -82,19 +82,19 @@ def _send(task: JobTask, url: SplitResult, number: int, message: EmailMessage) -
     job_id = task.request.id
     # A connection for each mail: the pauses between them are longer than some servers wait.
     try:
-        server = connected(url)
+        server = connect(url)
     except Unreachable as error:
         raise task.retry(exc=JobFailed(f"The mail server {url.hostname} cannot be used: {error}.")) from error
     try:
         if ledger().insist(lambda connection: mails.reserve(connection, job_id, number), PATIENCE):
-            sent = handed_over(server, message)
+            sent = hand_over(server, message)
             if sent is not None:
                 ledger().insist(lambda connection: mails.settle(connection, job_id, number, sent), PATIENCE)
     finally:
         _leave(server)
 
 
-def connected(url: SplitResult) -> smtplib.SMTP:
+def connect(url: SplitResult) -> smtplib.SMTP:
     """Return a connection that takes mails. Raises :class:`Unreachable`, or :class:`JobFailed` if waiting is no use."""
     host = url.hostname or ""
     server: smtplib.SMTP | None = None
@@ -119,7 +119,7 @@ def connected(url: SplitResult) -> smtplib.SMTP:
         raise Unreachable(error.strerror or str(error) or type(error).__name__) from error
 
 
-def handed_over(server: smtplib.SMTP, message: EmailMessage) -> bool | None:
+def hand_over(server: smtplib.SMTP, message: EmailMessage) -> bool | None:
     """Give the server a mail; return whether it took it, or ``None`` if the connection broke before it said so."""
     try:
         server.send_message(message)

@@ -4,13 +4,12 @@ import csv
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row
-
 from jobs import exports
-from jobs.catalogue import ExportFilters
+from jobs.catalogue import ExportParams
 from jobs.errors import JobFailed
-from jobs.ledger import todo_export
+from jobs.ledger import todos
 from jobs.ledger.database import ledger
+from jobs.ledger.records import Todo
 from jobs.task import JobTask, job
 
 COLUMNS = ("id", "text", "done", "created_at")
@@ -19,28 +18,27 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @job("export")
-def export(task: JobTask, filters: dict[str, Any] | None = None) -> dict[str, Any]:
+def export(task: JobTask, params: ExportParams) -> dict[str, Any]:
     """Write the to-dos that pass the filters to ``/exports/<job id>.csv``; return that path and their number."""
     job_id = task.request.id
-    chosen = ExportFilters.model_validate(filters or {})
     count = 0
     try:
-        with exports.written(job_id, task.request.attempt) as file:
+        with exports.write(job_id, task.request.attempt) as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
-            for share, rows in todo_export.pages(ledger(), chosen):
-                writer.writerows(line(row) for row in rows)
-                count += len(rows)
+            for share, page in todos.export(ledger(), params.filters):
+                writer.writerows(line(todo) for todo in page)
+                count += len(page)
                 task.report(100 * share, f"{count} to-dos")
     except OSError as error:  # a full disk may have room again in a moment
         raise task.retry(exc=JobFailed(f"The file could not be written: {error.strerror}.")) from error
     return {"csv_path": str(exports.path_of(job_id)), "count": count}
 
 
-def line(row: Row[Any]) -> tuple[int, str, str, str]:
+def line(todo: Todo) -> tuple[int, str, str, str]:
     """Return the cells of a to-do; times are ISO 8601 in UTC."""
-    created_at = datetime.fromtimestamp(row.created_at, UTC).isoformat()
-    return row.id, harmless(row.text), "true" if row.done else "false", created_at
+    created_at = datetime.fromtimestamp(todo.created_at, UTC).isoformat()
+    return todo.id, harmless(todo.text), "true" if todo.done else "false", created_at
 
 
 def harmless(text: str) -> str:

@@ -2,11 +2,12 @@
 
 import time
 
+from jobs.catalogue import HeavyParams
 from jobs.task import JobTask, job
 
 
 @job("heavy")
-def heavy(task: JobTask, seconds: float) -> str:
+def heavy(task: JobTask, params: HeavyParams) -> str:
     """Sleep for so many seconds."""
-    time.sleep(seconds)
-    return f"This task took {seconds:g} seconds."
+    time.sleep(params.seconds)
+    return f"This task took {params.seconds:g} seconds."

@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from jobs.catalogue import ImageParams
 from jobs.errors import JobFailed
 from jobs.task import JobTask, job
 
@@ -19,17 +20,18 @@ Image.MAX_IMAGE_PIXELS = 2_000_000
 
 
 @job("image_processing")
-def image_processing(task: JobTask, num_images: int = 5, width: int = 800, height: int = 600) -> dict[str, Any]:
+def image_processing(task: JobTask, params: ImageParams) -> dict[str, Any]:
     """Return a description of each resized image, and how many there are."""
     images = []
-    for number, original_size in enumerate(islice(cycle(ORIGINALS), num_images), start=1):
-        task.report(100 * (number - 1) / num_images, f"Image {number} of {num_images}")
-        copy = resized(made(number, original_size), (width, height))
+    size = params.width, params.height
+    for number, original_size in enumerate(islice(cycle(ORIGINALS), params.num_images), start=1):
+        task.report(100 * (number - 1) / params.num_images, f"Image {number} of {params.num_images}")
+        copy = resize(draw(number, original_size), size)
         images.append(
             {
                 "number": number,
                 "original_size": list(original_size),
-                "size": [width, height],
+                "size": list(size),
                 "bytes": len(copy),
                 "format": FORMAT,
             }
@@ -37,14 +39,14 @@ def image_processing(task: JobTask, num_images: int = 5, width: int = 800, heigh
     return {"images": images, "count": len(images)}
 
 
-def made(number: int, size: tuple[int, int]) -> bytes:
+def draw(number: int, size: tuple[int, int]) -> bytes:
     """Return the file of a colourful image: three gradients, turned differently for each number."""
     line = Image.linear_gradient("L").rotate(90 * number)
     bands = [line.resize(size), Image.radial_gradient("L").resize(size), line.rotate(90).resize(size)]
     return _file(Image.merge("RGB", bands))
 
 
-def resized(original: bytes, size: tuple[int, int]) -> bytes:
+def resize(original: bytes, size: tuple[int, int]) -> bytes:
     """Return the file of an image, in another size. Raises :class:`JobFailed` for one that has too many pixels."""
     try:
         with warnings.catch_warnings():

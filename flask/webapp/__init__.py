@@ -2,6 +2,8 @@
 
 from apiflask import APIFlask
 
+from jobs import __version__
+from jobs.ledger.database import ledger
 from webapp import problems
 from webapp.api import (
     compatibility,
@@ -16,17 +18,20 @@ from webapp.api import (
     tasks,
     todos,
 )
-from webapp.pages import dashboard, live
+from webapp.pages import actions, live, pages
 
 
 def create_app() -> APIFlask:
     """Build the Flask application."""
-    app = APIFlask(__name__, title="Warren", version="1.0.0", spec_path=None, docs_path=None)
+    ledger()  # before Gunicorn forks: all its processes are to write to the file that is there now
+    app = APIFlask(__name__, title="Warren", version=__version__, spec_path=None, docs_path=None)
     app.request_class = json_body.JsonRequest
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     problems.register(app)
     openapi.configure(app)
-    for module in (home, submission, tasks, download, events, todos, queues, health, compatibility, dashboard, live):
+    for_programs = (home, submission, tasks, download, events, todos, queues, health, compatibility)
+    for_people = (pages, actions, live)
+    for module in (*for_programs, *for_people):
         app.register_blueprint(module.blueprint, url_prefix="/flask")
     return app

@@ -6,6 +6,7 @@ When :meth:`Intake.accept` returns, the job is on disk.
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from typing import TypeVar
 
@@ -14,10 +15,11 @@ from sqlalchemy import Connection
 from jobs.app import app as celery_app
 from jobs.broker.publisher import Publisher
 from jobs.broker.relay import Relay
-from jobs.ledger import moves, queries
+from jobs.catalogue import JobType, Params
+from jobs.ledger import keys, moves, queries
 from jobs.ledger.database import Ledger, ledger
 from jobs.ledger.group_commit import GroupCommit
-from jobs.ledger.records import DueJob, NewJob
+from jobs.ledger.records import IdempotencyKey, NewJob
 from jobs.settings import settings
 from webapp.problems import unavailable
 
@@ -51,10 +53,21 @@ class Backlog:
             self._count += 1
 
 
+def new_job(job_type: JobType, params: Params, run_at: datetime | None = None) -> NewJob:
+    """Return a job as the ledger takes it."""
+    return NewJob(
+        type=job_type.name,
+        queue=job_type.queue,
+        params=params.model_dump(mode="json", exclude_none=True),
+        run_at=run_at.timestamp() if run_at else None,
+    )
+
+
 class Intake:
     """Accepts jobs into the ledger and hands them to the relay."""
 
     def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._backlog = Backlog(ledger, settings().backlog_limit)
         self._commits = GroupCommit(ledger)
         self._relay = Relay(Publisher(celery_app), self._commits)
@@ -66,24 +79,29 @@ class Intake:
         except TimeoutError:
             raise unavailable("The ledger did not answer in time.") from None
 
-    def accept(self, new: NewJob, key: str | None = None, fingerprint: str | None = None) -> str | None:
-        """Store a job and return its id; with a ``key`` that came before, see :func:`jobs.ledger.moves.submit_once`.
+    def accept(self, new: NewJob, key: IdempotencyKey | None = None) -> str:
+        """Store a job and return its id; for a key that came before, return the id of the job that it stands for.
 
-        Raises a 503 problem when the backlog is full or the ledger does not answer in time.
+        Raises a 503 problem when the backlog is full or the ledger does not answer in time, and
+        :class:`jobs.ledger.records.KeyReused` for a key that came before with another request.
         """
+        if key is not None:
+            # A job that is there already is no part of what the backlog has to take.
+            with self._ledger.reading() as connection:
+                known = keys.find(connection, key)
+            if known is not None:
+                return known
         self._backlog.admit()
 
-        def store(connection: Connection) -> str | None:
-            if key is None or fingerprint is None:
-                moves.submit(connection, new)
-                return new.id
-            return moves.submit_once(connection, new, key, fingerprint)
+        def store(connection: Connection) -> str:
+            if key is not None:
+                return moves.add_once(connection, new, key)
+            moves.add(connection, new)
+            return new.id
 
         task_id = self.write(store)
         if new.run_at is None and task_id == new.id:
-            self._relay.hand_over(
-                DueJob(id=new.id, type=new.type, queue=new.queue, params=new.params, due_at=new.due_at)
-            )
+            self._relay.hand_over(new.due)
         return task_id
 
 

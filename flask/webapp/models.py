@@ -1,5 +1,6 @@
 """Bodies, queries and answers of the API, as the OpenAPI document describes them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast
 
@@ -15,8 +16,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from jobs import states
 from jobs.catalogue import JOB_TYPES, JobType, Moment
+from jobs.states import State
 
 #: Rows of a page, unless the client asks for fewer or more.
 PAGE = 50
@@ -25,7 +26,6 @@ LARGEST_PAGE = 500
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 FURTHEST = timedelta(days=3653)
 
-State = Literal["PENDING", "STARTED", "PROGRESS", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]
 if TYPE_CHECKING:
     TaskType = str
 else:
@@ -191,8 +191,23 @@ class StatusQuery(BaseModel):
 
 # --- to-dos -----------------------------------------------------------------------------------------------------------
 
+# Anything but these has to be seen: spaces of all kinds, and control characters.
+_BLANK = r"\x00-\x20\x7f-\xa0\xad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
 # No NUL character: PostgreSQL cannot store it.
-TodoText = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$", examples=["water the plants"])]
+_TODO = rf"^[^\x00]*[^{_BLANK}][^\x00]*$"
+
+
+def _not_blank(text: Any) -> Any:
+    if isinstance(text, str) and len(text) > 0 and re.fullmatch(rf"[{_BLANK}]*", text):
+        raise PydanticCustomError("blank", "Input should not be blank")
+    return text
+
+
+TodoText = Annotated[
+    str,
+    BeforeValidator(_not_blank),
+    Field(min_length=1, max_length=500, pattern=_TODO, examples=["water the plants"]),
+]
 
 
 class NewTodo(Strict):
@@ -237,13 +252,14 @@ class TodosQuery(PageQuery):
 
 
 class QueueView(BaseModel):
-    """One queue, now."""
+    """One queue at one moment."""
 
     name: str
     ready: int | None = Field(description="Messages that wait for a worker; null while RabbitMQ does not answer.")
     unacknowledged: int | None = Field(description="Messages that workers hold.")
     consumers: int | None = Field(description="Workers that take from it.")
     unfinished: int = Field(description="Jobs that have not ended, by the ledger.")
+    scheduled: int = Field(description="Those of them whose time has not come.")
     in_rate: float = Field(description="Jobs accepted per second, over the last minute.")
     out_rate: float = Field(description="Jobs ended per second, over the last minute.")
 
@@ -255,22 +271,11 @@ class QueuesView(BaseModel):
     rabbitmq: str = Field(description="`ok`, or why it does not answer.")
 
 
-class QueueSampleView(BaseModel):
-    """One queue at one moment."""
-
-    ready: int | None = Field(description="Messages that waited for a worker; null when RabbitMQ did not answer.")
-    unacknowledged: int | None = Field(description="Messages that workers held.")
-    consumers: int | None = Field(description="Workers that took from it.")
-    unfinished: int = Field(description="Jobs that had not ended, by the ledger.")
-    in_rate: float = Field(description="Jobs accepted per second, since the sample before.")
-    out_rate: float = Field(description="Jobs ended per second, since the sample before.")
-
-
 class SampleView(BaseModel):
     """The queues at one moment."""
 
     at: float = Field(description="Seconds since the epoch.")
-    queues: dict[str, QueueSampleView] = Field(description="By name.")
+    queues: dict[str, QueueView] = Field(description="By name.")
 
 
 class HistoryView(BaseModel):
@@ -309,6 +314,3 @@ class ProblemView(BaseModel):
     status: int
     detail: str
     errors: list[FieldProblem] | None = None
-
-
-assert set(State.__args__) == set(states.ALL)  # type: ignore[attr-defined]

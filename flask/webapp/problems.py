@@ -9,6 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from jobs.catalogue import JOB_TYPES
+from jobs.ledger.database import LedgerFileChanged
+from jobs.ledger.records import KeyReused
 from webapp.negotiation import wants_html
 from webapp.rendering import render
 
@@ -102,6 +104,15 @@ def register(app: APIFlask) -> None:
     @app.errorhandler(Problem)
     def _problem(problem: Problem) -> Response:
         return problem.response()
+
+    @app.errorhandler(KeyReused)
+    def _key(_error: KeyReused) -> Response:
+        return field_problem(422, "Idempotency-Key", "was used for another request").response()
+
+    @app.errorhandler(LedgerFileChanged)
+    def _file(error: LedgerFileChanged) -> Response:
+        app.logger.warning("%s", error)
+        return unavailable(str(error)).response()
 
     @app.errorhandler(SQLAlchemyError)
     def _ledger(error: SQLAlchemyError) -> Response:

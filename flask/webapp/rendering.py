@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from jobs import identity
+from jobs import __version__
 
 #: Characters of a value that a row of a list shows.
 PREVIEW = 120
@@ -66,7 +66,5 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters.update(
-    iso=iso, utc=utc, duration=duration, short=short, pretty=pretty, worker=identity.display_name
-)
-_environment.globals["now"] = time.time
+_environment.filters.update(iso=iso, utc=utc, duration=duration, short=short, pretty=pretty)
+_environment.globals.update(now=time.time, version=__version__)

@@ -1,17 +1,13 @@
-"""A job as the API shows it."""
+"""Jobs, queues and to-dos as the API shows them."""
 
-import base64
-import binascii
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Row
-
-from jobs import identity, states
-from webapp.problems import field_problem
+from jobs.ledger.records import Attempt, Job, QueueSample, Todo
+from jobs.states import State
 
 
 def timestamp(seconds: float | None) -> str | None:
@@ -19,78 +15,63 @@ def timestamp(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat() if seconds is not None else None
 
 
-def outcome(row: Row[Any]) -> Any:
-    """Return what the job came to: its result, or one plain sentence on why there is none."""
-    return row.result if row.state == states.SUCCESS else row.error
-
-
-def job_view(row: Row[Any]) -> dict[str, Any]:
+def job_view(job: Job) -> dict[str, Any]:
     """Return everything known about a job."""
     return {
-        "task_id": row.id,
-        "task_type": row.type,
-        "queue": row.queue,
-        "state": row.state,
-        "status": row.state,
-        "input_params": row.params,
-        "info": row.result if row.state == states.SUCCESS else row.info,
-        "result": outcome(row),
-        "progress": row.progress,
-        "ready": row.state in states.ENDED,
-        "successful": row.state == states.SUCCESS,
-        "attempts": row.attempts,
-        "worker": identity.display_name(row.worker),
-        "created_at": timestamp(row.created_at),
-        "run_at": timestamp(row.run_at),
-        "next_attempt_at": timestamp(row.due_at) if row.state == states.RETRY else None,
-        "started_at": timestamp(row.started_at),
-        "ended_at": timestamp(row.ended_at),
+        "task_id": job.id,
+        "task_type": job.type,
+        "queue": job.queue,
+        "state": job.state,
+        "status": job.state,
+        "input_params": job.params,
+        "info": job.result if job.state is State.SUCCESS else job.info,
+        "result": job.outcome,
+        "progress": job.progress,
+        "ready": job.ended,
+        "successful": job.state is State.SUCCESS,
+        "attempts": job.attempts,
+        "worker": job.worker_name,
+        "created_at": timestamp(job.created_at),
+        "run_at": timestamp(job.run_at),
+        "next_attempt_at": timestamp(job.due_at) if job.state is State.RETRY else None,
+        "started_at": timestamp(job.started_at),
+        "ended_at": timestamp(job.ended_at),
     }
 
 
-def attempt_view(row: Row[Any]) -> dict[str, Any]:
+def attempt_view(attempt: Attempt) -> dict[str, Any]:
     """Return a past attempt of a job."""
     return {
-        "number": row.number,
-        "worker": identity.display_name(row.worker),
-        "started_at": timestamp(row.started_at),
-        "ended_at": timestamp(row.ended_at),
-        "error": row.error,
+        "number": attempt.number,
+        "worker": attempt.worker_name,
+        "started_at": timestamp(attempt.started_at),
+        "ended_at": timestamp(attempt.ended_at),
+        "error": attempt.error,
     }
 
 
-def sample_views(rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
-    """Return the samples of the queues, those of one moment together; ``at`` is in seconds since the epoch."""
+def queue_view(sample: QueueSample) -> dict[str, Any]:
+    """Return one queue at one moment, without the moment."""
+    return {
+        "name": sample.name,
+        "ready": sample.ready,
+        "unacknowledged": sample.unacknowledged,
+        "consumers": sample.consumers,
+        "unfinished": sample.unfinished,
+        "scheduled": sample.scheduled,
+        "in_rate": sample.in_rate,
+        "out_rate": sample.out_rate,
+    }
+
+
+def history_view(samples: Iterable[QueueSample]) -> list[dict[str, Any]]:
+    """Return samples of the queues, those of one moment together; ``at`` is in seconds since the epoch."""
     return [
-        {
-            "at": at,
-            "queues": {
-                row.queue: {
-                    "ready": row.ready,
-                    "unacknowledged": row.unacknowledged,
-                    "consumers": row.consumers,
-                    "unfinished": row.unfinished,
-                    "in_rate": row.in_rate,
-                    "out_rate": row.out_rate,
-                }
-                for row in of_moment
-            },
-        }
-        for at, of_moment in groupby(rows, key=attrgetter("at"))
+        {"at": at, "queues": {sample.name: queue_view(sample) for sample in of_moment}}
+        for at, of_moment in groupby(samples, key=attrgetter("at"))
     ]
 
 
-def cursor(position: int) -> str:
-    """Return the opaque cursor of the page after the row at that position (``seq`` or ``id``)."""
-    return base64.urlsafe_b64encode(f"after:{position}".encode()).decode().rstrip("=")
-
-
-def from_cursor(text: str) -> int:
-    """Return the position in a cursor. Raises a 422 problem for one that this API did not hand out."""
-    try:
-        word, _, number = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(":")
-        if word == "after" and number.isascii() and number.isdigit() and len(number) < 19:
-            return int(number)
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        pass
-    raise field_problem(422, "cursor", "not one that this API handed out; take the `next` of the page before")
+def todo_view(todo: Todo) -> dict[str, Any]:
+    """Return a to-do."""
+    return {"id": todo.id, "text": todo.text, "done": todo.done, "created_at": timestamp(todo.created_at)}

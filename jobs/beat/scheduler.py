@@ -24,7 +24,7 @@ from jobs.app import app as celery_app
 from jobs.beat import sampling
 from jobs.broker.depths import BrokerUnavailable, queue_depths
 from jobs.broker.publisher import NotPublished, Publisher
-from jobs.ledger import expiry, moves, queries
+from jobs.ledger import expiry, moves, queries, workers
 from jobs.ledger.database import ledger
 from jobs.settings import settings
 
@@ -94,19 +94,19 @@ class LedgerScheduler(Scheduler):
                 logger.warning("%d or more jobs wait for the broker: %s", len(due), reason)
                 return
             with ledger().writing(durable=False) as connection:
-                moves.published(connection, due)
+                moves.mark_published(connection, due)
 
     def _retire_dead_workers(self) -> None:
-        now = time.monotonic()
         lease = settings().worker_lease
-        # While the ledger was locked, or this process was paused, nobody could renew a lease: judge nobody until
-        # everybody has had a whole lease to do so.
+        with ledger().reading() as connection:
+            registered = workers.registered(connection)
+            holders = queries.holders(connection)
+        now = time.monotonic()
+        # While the ledger could not be used, or this process was paused, no lease could be renewed. So after a gap
+        # between two looks, all workers get the time of a whole lease before any of them is judged.
         if self._last_watch is None or now - self._last_watch > lease / 2:
             self._watching_since = now
         self._last_watch = now
-        with ledger().reading() as connection:
-            registered = queries.workers(connection)
-            holders = queries.holders(connection)
         # How long we have seen no renewal, by our own steady clock: those of the machines may differ, or be set anew.
         self._renewals = {
             worker.id: before
@@ -123,7 +123,7 @@ class LedgerScheduler(Scheduler):
         for worker_id in dead:
             logger.warning("worker %s is gone; what it ran is run again", worker_id)
             with ledger().writing() as connection:
-                moves.retire_worker(connection, worker_id, settings().max_deliveries)
+                workers.retire(connection, worker_id, settings().max_deliveries)
 
     def _compare_with_broker(self) -> None:
         """Find queues that hold fewer messages than the ledger has handed over to them.
@@ -143,7 +143,7 @@ class LedgerScheduler(Scheduler):
             return
         with ledger().reading() as connection:
             short = {
-                depth.name for depth in depths if queries.handed_over(connection, depth.name, before) > depth.total
+                depth.name for depth in depths if queries.count_unclaimed(connection, depth.name, before) > depth.total
             }
         lost = short & self._suspicious
         self._suspicious = short - lost
@@ -154,8 +154,8 @@ class LedgerScheduler(Scheduler):
         count = 0
         while True:
             with ledger().writing() as connection:
-                ids = queries.handed_over_ids(connection, queue, before, CHUNK)
-                count += moves.republish(connection, ids)
+                ids = queries.unclaimed(connection, queue, before, CHUNK)
+                count += moves.mark_due(connection, ids)
             if len(ids) < CHUNK:
                 break
         logger.warning("the broker has lost messages of the queue %s: %d jobs are published again", queue, count)
@@ -169,7 +169,7 @@ class LedgerScheduler(Scheduler):
         if self._clearing is None:
             if until < self._next_clearing:
                 return
-            self._clearing, self._files_removed = exports.clearing(), 0
+            self._clearing, self._files_removed = exports.remove_expired(), 0
         try:
             for removed in self._clearing:
                 self._files_removed += removed

@@ -6,6 +6,7 @@ Depths come from the management API, consumers from a passive declaration: askin
 import base64
 import http.client
 import json
+import socket
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +48,7 @@ def queue_depths(names: tuple[str, ...] = tuple(QUEUES)) -> list[QueueDepth]:
         consumers = _consumers(names)
         totals = _totals(names)
     except (OSError, amqp.AMQPError, http.client.HTTPException, json.JSONDecodeError) as error:
-        raise BrokerUnavailable(f"RabbitMQ does not answer: {error or type(error).__name__}") from error
+        raise BrokerUnavailable(f"RabbitMQ does not answer: {_reason(error)}") from error
     return [
         QueueDepth(
             name=name,
@@ -57,6 +58,17 @@ def queue_depths(names: tuple[str, ...] = tuple(QUEUES)) -> list[QueueDepth]:
         )
         for name in names
     ]
+
+
+def _reason(error: Exception) -> str:
+    """Return the cause in plain words, without the numbers of the operating system."""
+    if isinstance(error, socket.gaierror):
+        return "no container of its name is running"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {TIMEOUT:g} seconds"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
 
 
 def _consumers(names: tuple[str, ...]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from functools import partial
 
 from jobs.broker.publisher import NotPublished, Publisher
 from jobs.ledger.group_commit import GroupCommit
-from jobs.ledger.moves import published
+from jobs.ledger.moves import mark_published
 from jobs.ledger.records import RELAY_GRACE, DueJob
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Relay:
                 time.sleep(PAUSE)
                 continue
             try:
-                self._commits.run(partial(published, jobs=batch), timeout=30)
+                self._commits.run(partial(mark_published, jobs=batch), timeout=30)
             except Exception as error:  # the jobs stay due, and a second message does no harm
                 logger.warning("published but not marked so: %s", error)
 

@@ -20,7 +20,8 @@ UNSAFE_FILE_SYSTEMS = frozenset({"9p", "cifs", "fuse", "nfs", "nfs4", "smb3", "s
 
 
 def upgrade(ledger: Ledger) -> None:
-    """Apply the migrations that the database has not seen, all in one transaction."""
+    """Apply the migrations that the database has not seen, all in one transaction; a new SQLite file is made first."""
+    ledger.create()
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent.parent / "ledger" / "migrations"))
     with ledger.writing() as connection:
@@ -53,7 +54,7 @@ def main() -> int:
             return 1
     try:
         upgrade(Ledger(settings().database_url))
-    except SQLAlchemyError as error:
+    except (OSError, SQLAlchemyError) as error:
         reason = getattr(error, "orig", None) or error
         print(
             f"error: the ledger's schema could not be brought up to date: {reason}\n\n"

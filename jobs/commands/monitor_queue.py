@@ -8,55 +8,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from statistics import fmean
 from types import FrameType
 
-from jobs.beat.sampling import QueueSample, Sampler, time_left
+from jobs.broker.sampler import Sampler
 from jobs.catalogue import QUEUES
-from jobs.ledger import queries
+from jobs.ledger import workers
 from jobs.ledger.database import ledger
+from jobs.ledger.records import QueueSample
 from jobs.settings import settings
 
-#: Samples that a history line shows, and that a rate is the mean of.
+#: Samples that a history line shows.
 HISTORY = 30
-SMOOTHING = 5
 
 _BARS = "▁▂▃▄▅▆▇█"
 _HOME_AND_CLEAR = "\033[H\033[J"
 _ALTERNATE_SCREEN, _NORMAL_SCREEN = "\033[?1049h\033[?25l", "\033[?25h\033[?1049l"
-
-
-@dataclass
-class Series:
-    """What is remembered of one queue."""
-
-    samples: deque[QueueSample] = field(default_factory=lambda: deque(maxlen=HISTORY))
-
-    @property
-    def last(self) -> QueueSample:
-        """The last sample."""
-        return self.samples[-1]
-
-    @property
-    def in_rate(self) -> float:
-        """Jobs accepted per second, lately."""
-        return fmean(sample.in_rate for sample in list(self.samples)[-SMOOTHING:])
-
-    @property
-    def out_rate(self) -> float:
-        """Jobs ended per second, lately."""
-        return fmean(sample.out_rate for sample in list(self.samples)[-SMOOTHING:])
-
-    @property
-    def time_left(self) -> str:
-        """When the queue will be empty at these rates."""
-        return time_left(self.last.unfinished, self.in_rate, self.out_rate)
-
-    @property
-    def history(self) -> str:
-        """A line of the jobs that had not ended."""
-        return sparkline([sample.unfinished for sample in self.samples])
 
 
 def sparkline(values: Sequence[int]) -> str:
@@ -70,17 +36,20 @@ class Monitor:
 
     def __init__(self) -> None:
         self._sampler = Sampler()
-        self._series = {name: Series() for name in QUEUES}
+        self._samples: list[QueueSample] = []
+        #: The jobs of each queue in the last samples, oldest first.
+        self._history: dict[str, deque[int]] = {name: deque(maxlen=HISTORY) for name in QUEUES}
         self._workers: list[str] = []
 
     def sample(self) -> None:
         """Look once."""
-        for sample in self._sampler.sample():
-            self._series[sample.queue].samples.append(sample)
+        self._samples = self._sampler.sample()
+        for sample in self._samples:
+            self._history[sample.name].append(sample.backlog)
         with ledger().reading() as connection:
             self._workers = [
-                f"{row.name} ({row.queues}; {row.concurrency} at once)"
-                for row in queries.living(queries.workers(connection), settings().worker_lease)
+                f"{worker.name} ({worker.queues}; {worker.concurrency} at once)"
+                for worker in workers.living(connection, settings().worker_lease)
             ]
 
     @property
@@ -90,13 +59,13 @@ class Monitor:
     def screen(self) -> str:
         """Return the display for a terminal."""
         lines = [
-            f"{'queue':<12} {'jobs':>8} {'ready':>8} {'unacked':>8} {'in/s':>8} {'out/s':>8} {'until empty':>12}"
-            "  history",
+            f"{'queue':<12} {'jobs':>8} {'later':>8} {'ready':>8} {'unacked':>8} {'in/s':>8} {'out/s':>8}"
+            f" {'until empty':>12}  history",
             *(
-                f"{name:<12} {series.last.unfinished:>8} {_count(series.last.ready):>8}"
-                f" {_count(series.last.unacknowledged):>8} {series.in_rate:>8.1f} {series.out_rate:>8.1f}"
-                f" {series.time_left:>12}  {series.history}"
-                for name, series in self._series.items()
+                f"{sample.name:<12} {sample.backlog:>8} {sample.scheduled:>8} {_count(sample.ready):>8}"
+                f" {_count(sample.unacknowledged):>8} {sample.in_rate:>8.1f} {sample.out_rate:>8.1f}"
+                f" {sample.time_left:>12}  {sparkline(self._history[sample.name])}"
+                for sample in self._samples
             ),
             "",
             f"workers: {len(self._workers)}",
@@ -109,10 +78,10 @@ class Monitor:
     def line(self) -> str:
         """Return the display for a pipe or a file: one line."""
         parts = [
-            f"{name} jobs={series.last.unfinished} ready={_count(series.last.ready)}"
-            f" unacked={_count(series.last.unacknowledged)} in={series.in_rate:.1f}/s out={series.out_rate:.1f}/s"
-            f" until_empty={series.time_left.replace(' ', '_')}"
-            for name, series in self._series.items()
+            f"{sample.name} jobs={sample.backlog} later={sample.scheduled} ready={_count(sample.ready)}"
+            f" unacked={_count(sample.unacknowledged)} in={sample.in_rate:.1f}/s out={sample.out_rate:.1f}/s"
+            f" until_empty={sample.time_left.replace(' ', '_')}"
+            for sample in self._samples
         ]
         trouble = f" | {self._trouble}" if self._trouble else ""
         return f"{time.strftime('%H:%M:%S')} workers={len(self._workers)} | {' | '.join(parts)}{trouble}"

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -33,19 +34,53 @@ BUSY_TIMEOUT = 3.0
 CHECKPOINT_PAGES = 1000
 
 
+class LedgerFileChanged(SQLAlchemyError):
+    """The ledger's file is not the one that this process began with: what is written now would be lost."""
+
+
 class Ledger:
     """Opens connections to one database; cheap to make, safe to share between threads and across ``fork``."""
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url)
         self._sqlite = self._url.get_backend_name() == "sqlite"
+        self._file = Path(self._url.database) if self._sqlite and self._url.database else None
+        #: Device and inode of the file, from the first moment on in which it was there.
+        self._file_id = self._find_file()
         self._engine = self._new_engine()
         self._inherited: list[Engine] = []
         os.register_at_fork(after_in_child=self._after_fork)
 
+    def create(self) -> None:
+        """Make an empty SQLite file, unless there is one. Raises :class:`OSError`.
+
+        Nothing else does: a file that is missing at any other time was moved or deleted, and jobs that were accepted
+        into a new one would be lost to everybody who still has the old one.
+        """
+        if self._file is not None:
+            self._file.touch()
+
+    def check_file(self) -> None:
+        """Raise :class:`LedgerFileChanged` if the file was moved, deleted or replaced since this process began."""
+        if self._file is None:
+            return
+        found = self._find_file()
+        if found is None:
+            raise LedgerFileChanged(f"The ledger's file is gone: {self._file.name}. Put it back where it was.")
+        if self._file_id is None:
+            self._file_id = found
+        if found != self._file_id:
+            raise LedgerFileChanged(
+                f"The ledger's file was replaced: {self._file.name}. Put the old one back, or restart all containers."
+            )
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Yield a connection on which each statement is its own short transaction."""
+        """Yield a connection on which each statement is its own short transaction.
+
+        Raises :class:`LedgerFileChanged`, as :meth:`writing` does.
+        """
+        self.check_file()
         with self._engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -56,13 +91,17 @@ class Ledger:
         A durable commit is on disk when this returns. One that is not survives any crash of a process, but the last
         ones may be undone by a power cut: enough for what the ledger finds out again, such as who runs a job.
 
-        Raises :class:`sqlalchemy.exc.OperationalError` when the database is locked by others for longer than
-        :data:`BUSY_TIMEOUT`, or the disk is full.
+        Waits for other writers of Warren as long as they take: nothing bounds a ``flock`` that waits. Who has to answer
+        in time goes through :class:`jobs.ledger.group_commit.GroupCommit`, whose callers have a time limit. Raises
+        :class:`sqlalchemy.exc.OperationalError` when a program outside of Warren locks the database for longer than
+        :data:`BUSY_TIMEOUT`, or the disk is full; and :class:`LedgerFileChanged`.
         """
-        with self._engine.connect() as connection:
-            connection.execution_options(durable=durable)
-            with self._writers_lock(), connection.begin():
-                yield connection
+        with self._writers_lock():
+            self.check_file()
+            with self._engine.connect() as connection:
+                connection.execution_options(durable=durable)
+                with connection.begin():
+                    yield connection
 
     def insist(self, work: Callable[[Connection], T], patience: float, *, durable: bool = True) -> T:
         """Run ``work(connection)`` in a write transaction, again and again for ``patience`` seconds until it succeeds.
@@ -85,12 +124,19 @@ class Ledger:
         """Close the pooled connections."""
         self._engine.dispose()
 
+    def _find_file(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self._file) if self._file is not None else None
+        except FileNotFoundError:
+            return None
+        return (found.st_dev, found.st_ino) if found is not None else None
+
     @contextmanager
     def _writers_lock(self) -> Iterator[None]:
-        if not self._sqlite or not self._url.database:
+        if self._file is None:
             yield
             return
-        descriptor = os.open(self._url.database + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(f"{self._file}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             try:

@@ -2,21 +2,21 @@
 
 import time
 
-from jobs.ledger import moves
+from jobs.ledger import keys, moves
 from jobs.ledger.database import Ledger
 
 #: Jobs removed in the first transaction, and in the largest.
 FIRST, LARGEST = 10, 200
-#: Seconds that a transaction may keep other writers waiting; beyond that the next one is smaller.
+#: Seconds that a transaction may keep other writers waiting. If one takes longer, the next one is smaller.
 HOLD = 0.02
 
 
 def remove_old(ledger: Ledger, ended_before: float, budget: float) -> int:
     """Remove what ended before that time, for about ``budget`` seconds; return how many jobs and keys went.
 
-    How many jobs can be removed in a moment depends on the disk, and on what hangs on them. So the transactions start
-    small, and grow while they are short. After each comes a pause that is as long, for others. The commits are not
-    durable, since what a power cut brings back is removed again.
+    How many jobs can be removed in a moment depends on the disk and on what belongs to each job. So the transactions
+    start small, and grow while they are short. After each comes a pause of the same length, for others. The commits are
+    not durable: what a power cut brings back is removed again.
     """
     until = time.monotonic() + budget
     limit = FIRST
@@ -24,7 +24,7 @@ def remove_old(ledger: Ledger, ended_before: float, budget: float) -> int:
     while True:
         with ledger.writing(durable=False) as connection:
             began = time.monotonic()
-            removed = moves.expire(connection, ended_before, limit)
+            removed = moves.expire(connection, ended_before, limit) + keys.expire(connection, ended_before, limit)
         total += removed
         now = time.monotonic()
         if removed < limit or now > until:

@@ -21,6 +21,13 @@ Write = tuple[Callable[[Connection], Any], Future[Any]]
 MAX_BATCH = 256
 
 
+class _WriteFailed(Exception):
+    """One write of a batch raised an exception: the cause of this one."""
+
+    def __init__(self, write: Write) -> None:
+        self.write = write
+
+
 class GroupCommit:
     """Runs small pieces of work, from any number of threads, in shared write transactions."""
 
@@ -32,8 +39,9 @@ class GroupCommit:
     def run(self, work: Callable[[Connection], T], timeout: float) -> T:
         """Run ``work(connection)`` in a transaction; return what it returns after the commit is on disk.
 
-        Raises :class:`TimeoutError` after ``timeout`` seconds, and whatever the transaction raised: then nothing was
-        written, except that after a :class:`TimeoutError` the work may have been under way and be written after all.
+        ``work`` may be called again when another one of its batch has failed. Raises :class:`TimeoutError` after
+        ``timeout`` seconds, and whatever the work or the commit raised: then nothing was written, except that after a
+        :class:`TimeoutError` the work may have been under way and be written after all.
         """
         future: Future[T] = Future()
         self._waiting.put((work, future))
@@ -51,19 +59,34 @@ class GroupCommit:
             self._commit(batch)
 
     def _commit(self, batch: list[Write]) -> None:
+        """Commit a batch. Those of its writes that fail are told so, and the others are tried again without them."""
         begun: list[Write] | None = None
-        try:
-            with self._ledger.writing() as connection:
-                begun = _begin(batch)
-                values = [work(connection) for work, _ in begun]
-        except Exception as error:
-            for _, future in _begin(batch) if begun is None else begun:
-                future.set_exception(error)
-        else:
-            for (_, future), value in zip(begun, values, strict=True):
-                future.set_result(value)
+        while begun is None or begun:
+            try:
+                with self._ledger.writing() as connection:
+                    begun = _begin(batch) if begun is None else begun
+                    values = [_call(write, connection) for write in begun]
+            except _WriteFailed as failed:
+                assert begun is not None
+                begun.remove(failed.write)
+                failed.write[1].set_exception(failed.__cause__)
+            except Exception as error:
+                for _, future in _begin(batch) if begun is None else begun:
+                    future.set_exception(error)
+                return
+            else:
+                for (_, future), value in zip(begun, values, strict=True):
+                    future.set_result(value)
+                return
 
 
 def _begin(batch: list[Write]) -> list[Write]:
     """Return those that have not been withdrawn; from here on they cannot be."""
     return [(work, future) for work, future in batch if future.set_running_or_notify_cancel()]
+
+
+def _call(write: Write, connection: Connection) -> Any:
+    try:
+        return write[0](connection)
+    except Exception as error:
+        raise _WriteFailed(write) from error

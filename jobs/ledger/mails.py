@@ -1,8 +1,9 @@
-"""The mails of a job: a row for each, written before the server gets the mail, so that no run sends it again."""
+"""The mails of a job: the table ``mail``. A row is written before the mail is sent, so that no run sends it again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from jobs.ledger.schema import mail
 
@@ -47,3 +48,8 @@ def counts(connection: Connection, job_id: str) -> MailCounts:
     """Count the reserved mails of a job by what has become of them."""
     outcomes = connection.execute(select(mail.c.sent).where(mail.c.job_id == job_id)).scalars().all()
     return MailCounts(sent=outcomes.count(True), failed=outcomes.count(False), uncertain=outcomes.count(None))
+
+
+def remove(connection: Connection, job_ids: Sequence[str]) -> None:
+    """Delete the rows of these jobs."""
+    connection.execute(delete(mail).where(mail.c.job_id.in_(job_ids)))

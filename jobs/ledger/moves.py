@@ -1,7 +1,7 @@
-"""Every move of a job from one state to another: the only code that writes to the ledger's rows.
+"""Every move of a job from one state to another: the only code that writes to the table ``job``.
 
-Each function takes a connection inside a write transaction (:meth:`jobs.ledger.database.Ledger.writing`), and each
-``UPDATE`` names the states it may start from; a move that no longer fits changes nothing and says so.
+Each function takes a connection inside a write transaction (:meth:`jobs.ledger.database.Ledger.writing`). Each
+``UPDATE`` names the states that it may start from; a move that no longer fits changes nothing, and says so.
 
 The rows are a transactional outbox (https://microservices.io/patterns/data/transactional-outbox.html): a row with a
 ``due_at`` is to be published, by the relay of the process that accepted it or, failing that, by the beat container.
@@ -13,32 +13,32 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
 
-from jobs import states
-from jobs.ledger import queries
-from jobs.ledger.records import DueJob, NewJob
-from jobs.ledger.schema import attempt as past_attempt
-from jobs.ledger.schema import idempotency, job, mail, sample, worker
+from jobs.ledger import attempts, keys, mails
+from jobs.ledger.records import DueJob, IdempotencyKey, NewJob
+from jobs.ledger.schema import job
+from jobs.states import RUNNING, WAITING, State
 
 #: Conditions that every move shares.
 _THE_JOB = job.c.id == bindparam("key")
-_WAITING = or_(*(job.c.state == state for state in states.WAITING))
-_RUNNING = or_(*(job.c.state == state for state in states.RUNNING))
+_WAITING = or_(*(job.c.state == state for state in WAITING))
+_RUNNING = or_(*(job.c.state == state for state in RUNNING))
 _THIS_ATTEMPT = job.c.attempts == bindparam("attempt")
 
 # The moves of every job, prepared: building a statement takes longer than running it, and others wait for the lock.
 _INSERT = insert(job)
-_PUBLISHED = (
+_MARK_PUBLISHED = (
     update(job).where(_THE_JOB, job.c.due_at == bindparam("was_due")).values(due_at=None, published_at=bindparam("now"))
 )
+_MARK_DUE = update(job).where(_THE_JOB, _WAITING, job.c.due_at.is_(None)).values(due_at=bindparam("now"))
 _CLAIM = (
     update(job)
     .where(_THE_JOB, _WAITING)
     # A stray second message must not start a retry before its back-off has passed.
-    .where((job.c.state == states.PENDING) | job.c.due_at.is_(None) | (job.c.due_at <= bindparam("now")))
+    .where((job.c.state == State.PENDING) | job.c.due_at.is_(None) | (job.c.due_at <= bindparam("now")))
     .values(
-        state=states.STARTED,
+        state=State.STARTED,
         worker=bindparam("by"),
         started_at=bindparam("now"),
         attempts=job.c.attempts + 1,
@@ -52,13 +52,13 @@ _CLAIM = (
 _PROGRESS = (
     update(job)
     .where(_THE_JOB, _THIS_ATTEMPT, _RUNNING)
-    .values(state=states.PROGRESS, progress=bindparam("percent"), info=bindparam("told", type_=job.c.info.type))
+    .values(state=State.PROGRESS, progress=bindparam("percent"), info=bindparam("told", type_=job.c.info.type))
 )
 _SUCCEED = (
     update(job)
     .where(_THE_JOB, _THIS_ATTEMPT, _RUNNING)
     .values(
-        state=states.SUCCESS,
+        state=State.SUCCESS,
         ended_at=bindparam("now"),
         progress=100,
         info=None,
@@ -68,7 +68,7 @@ _SUCCEED = (
 )
 
 
-def submit(connection: Connection, new: NewJob) -> None:
+def add(connection: Connection, new: NewJob) -> None:
     """Write the row of a new job. The job is accepted when the transaction commits."""
     connection.execute(
         _INSERT,
@@ -77,7 +77,7 @@ def submit(connection: Connection, new: NewJob) -> None:
             "type": new.type,
             "queue": new.queue,
             "params": new.params,
-            "state": states.PENDING,
+            "state": State.PENDING,
             "created_at": new.created_at,
             "run_at": new.run_at,
             "due_at": new.due_at,
@@ -85,28 +85,32 @@ def submit(connection: Connection, new: NewJob) -> None:
     )
 
 
-def submit_once(connection: Connection, new: NewJob, key: str, fingerprint: str) -> str | None:
-    """Write the row of a new job unless ``key`` came before; return the id of the job that the key stands for.
+def add_once(connection: Connection, new: NewJob, key: IdempotencyKey) -> str:
+    """Write the row of a new job unless its key came before; return the id of the job that the key stands for.
 
-    ``None`` if the key came before with another ``fingerprint``, that is, for another request.
+    Raises :class:`jobs.ledger.records.KeyReused` if the key came before with another request.
     """
-    known = connection.execute(select(idempotency).where(idempotency.c.key == key)).first()
+    known = keys.find(connection, key)
     if known is not None:
-        return str(known.job_id) if known.fingerprint == fingerprint else None
-    submit(connection, new)
-    connection.execute(
-        insert(idempotency).values(key=key, fingerprint=fingerprint, job_id=new.id, created_at=new.created_at)
-    )
+        return known
+    add(connection, new)
+    keys.add(connection, key, new.id, new.created_at)
     return new.id
 
 
-def published(connection: Connection, jobs: Sequence[DueJob]) -> None:
+def mark_published(connection: Connection, jobs: Sequence[DueJob]) -> None:
     """Note that the broker confirmed these jobs.
 
     A row whose ``due_at`` has changed since it was read (claimed, cancelled or due for a retry already) stays as it is.
     """
     now = time.time()
-    connection.execute(_PUBLISHED, [{"key": due.id, "was_due": due.due_at, "now": now} for due in jobs])
+    connection.execute(_MARK_PUBLISHED, [{"key": due.id, "was_due": due.due_at, "now": now} for due in jobs])
+
+
+def mark_due(connection: Connection, job_ids: Iterable[str]) -> int:
+    """Make published jobs due again whose messages the broker has lost; return how many."""
+    now = time.time()
+    return sum(connection.execute(_MARK_DUE, {"key": job_id, "now": now}).rowcount for job_id in job_ids)
 
 
 def claim(connection: Connection, job_id: str, by: str) -> int | None:
@@ -117,7 +121,7 @@ def claim(connection: Connection, job_id: str, by: str) -> int | None:
 def adopt(connection: Connection, new: NewJob, by: str) -> int | None:
     """Claim a job that was sent by ``task.delay()`` and so has no row yet: write one that is started already."""
     if connection.execute(select(job.c.id).where(job.c.id == new.id)).first() is None:
-        submit(connection, new)
+        add(connection, new)
     return claim(connection, new.id, by)
 
 
@@ -142,7 +146,7 @@ def fail(connection: Connection, job_id: str, error: str, *, attempt: int | None
     return _move(
         connection,
         _run_of(job_id, attempt, by),
-        state=states.FAILURE,
+        state=State.FAILURE,
         ended_at=time.time(),
         info=None,
         error=error,
@@ -160,19 +164,19 @@ def retry_later(connection: Connection, job_id: str, error: str, due_at: float, 
     )
 
 
-def cancel(connection: Connection, job_id: str) -> str | None:
+def cancel(connection: Connection, job_id: str) -> State | None:
     """End a job that has not ended; return the state it was in, or ``None`` if there was nothing to cancel."""
     was = connection.execute(select(job.c.state).where(job.c.id == job_id)).scalar()
     moved = _move(
         connection,
         (job.c.id == job_id) & job.c.ended_at.is_(None),
-        state=states.REVOKED,
+        state=State.REVOKED,
         ended_at=time.time(),
         due_at=None,
         info=None,
         error="Cancelled on request.",
     )
-    return was if moved else None
+    return State(was) if was is not None and moved else None
 
 
 def release(
@@ -193,7 +197,7 @@ def release(
             _move(
                 connection,
                 held,
-                state=states.FAILURE,
+                state=State.FAILURE,
                 ended_at=time.time(),
                 deaths=deaths,
                 info=None,
@@ -204,58 +208,15 @@ def release(
             _put_back(connection, held, error, due_at=time.time(), deaths=deaths)
 
 
-def republish(connection: Connection, job_ids: Iterable[str]) -> int:
-    """Make published jobs due again whose messages the broker has lost; return how many."""
-    now = time.time()
-    return sum(
-        connection.execute(
-            update(job).where(job.c.id == job_id, _WAITING, job.c.due_at.is_(None)).values(due_at=now)
-        ).rowcount
-        for job_id in job_ids
-    )
-
-
 def expire(connection: Connection, ended_before: float, limit: int) -> int:
-    """Delete up to ``limit`` jobs that ended before that time, with their mails and attempts.
-
-    Idempotency keys from before that time go, too, up to ``limit`` of them. Return how many jobs and keys went.
-    """
+    """Delete up to ``limit`` jobs that ended before that time, with their mails and attempts; return how many."""
     statement = select(job.c.id).where(job.c.ended_at < ended_before).order_by(job.c.ended_at).limit(limit)
     old = connection.execute(statement).scalars().all()
     if old:
-        connection.execute(delete(mail).where(mail.c.job_id.in_(old)))
-        connection.execute(delete(past_attempt).where(past_attempt.c.job_id.in_(old)))
+        mails.remove(connection, old)
+        attempts.remove(connection, old)
         connection.execute(delete(job).where(job.c.id.in_(old)))
-    keys = select(idempotency.c.key).where(idempotency.c.created_at < ended_before).limit(limit)
-    return len(old) + connection.execute(delete(idempotency).where(idempotency.c.key.in_(keys))).rowcount
-
-
-def register_worker(connection: Connection, worker_id: str, name: str, queues: str, concurrency: int) -> None:
-    """Write the row of a worker that starts."""
-    now = time.time()
-    connection.execute(
-        insert(worker).values(
-            id=worker_id, name=name, queues=queues, concurrency=concurrency, started_at=now, seen_at=now
-        )
-    )
-
-
-def renew_lease(connection: Connection, worker_id: str) -> bool:
-    """Note that a worker lives; ``False`` if it was given up for dead meanwhile."""
-    statement = update(worker).where(worker.c.id == worker_id).values(seen_at=time.time())
-    return connection.execute(statement).rowcount == 1
-
-
-def retire_worker(connection: Connection, worker_id: str, max_deliveries: int, *, stopped: bool = False) -> None:
-    """Remove a worker that was stopped or has died, and release what it still holds."""
-    release(connection, queries.claimed_by(connection, worker_id), worker_id, max_deliveries, stopped=stopped)
-    connection.execute(delete(worker).where(worker.c.id == worker_id))
-
-
-def record_sample(connection: Connection, rows: Sequence[dict[str, Any]], keep_since: float) -> None:
-    """Write what the queues look like, one row of ``sample`` for each, and delete those from before ``keep_since``."""
-    connection.execute(insert(sample), rows)
-    connection.execute(delete(sample).where(sample.c.at < keep_since))
+    return len(old)
 
 
 def _run_of(job_id: str, attempt: int | None, by: str | None) -> ColumnElement[bool]:
@@ -266,11 +227,8 @@ def _run_of(job_id: str, attempt: int | None, by: str | None) -> ColumnElement[b
 
 def _put_back(connection: Connection, where: ColumnElement[bool], error: str, **values: Any) -> bool:
     """Have a running job run again, and remember the attempt that this ends."""
-    this_attempt = select(
-        job.c.id, job.c.attempts, job.c.worker, job.c.started_at, literal(time.time()), literal(error)
-    ).where(where)
-    connection.execute(insert(past_attempt).from_select(past_attempt.c.keys(), this_attempt))
-    return _move(connection, where, state=states.RETRY, worker=None, error=error, **values)
+    attempts.remember(connection, where, error)
+    return _move(connection, where, state=State.RETRY, worker=None, error=error, **values)
 
 
 def _move(connection: Connection, where: Any, **values: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Questions to the ledger. Each takes any connection and answers in a time that does not grow with the table."""
+"""Questions about jobs. Each takes any connection, and answers in a time that does not grow with the table."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -7,23 +7,20 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row, Select, and_, func, select, union_all
 
-from jobs import states
-from jobs.catalogue import JOB_TYPES
-from jobs.ledger.records import DueJob
-from jobs.ledger.schema import attempt, job, sample, worker
+from jobs.ledger.records import RELAY_GRACE, DueJob, Job
+from jobs.ledger.schema import attempt, job
+from jobs.states import RUNNING, WAITING, State
 
 #: Jobs that a search by id looks at.
 LARGEST_SEARCH = 1000
 
 
-def find(connection: Connection, job_id: str) -> Row[Any] | None:
-    """Return the row of one job."""
-    return connection.execute(select(job).where(job.c.id == job_id)).first()
-
-
-def past_attempts(connection: Connection, job_id: str) -> Sequence[Row[Any]]:
-    """Return the attempts of a job that ended in another one, first to last."""
-    return connection.execute(select(attempt).where(attempt.c.job_id == job_id).order_by(attempt.c.number)).all()
+def find(connection: Connection, job_id: str) -> Job | None:
+    """Return one job, if there is one with that id."""
+    if "\0" in job_id:  # PostgreSQL refuses the very question
+        return None
+    row = connection.execute(select(job).where(job.c.id == job_id)).first()
+    return _job(row) if row is not None else None
 
 
 def page(
@@ -31,50 +28,74 @@ def page(
     *,
     limit: int,
     before: int | None = None,
-    in_states: Sequence[str] | None = None,
+    in_states: Sequence[State] | None = None,
     of_type: str | None = None,
     id_prefix: str | None = None,
-) -> Sequence[Row[Any]]:
-    """Return up to ``limit`` rows, newest first; ``before`` is the ``seq`` of the last row of the page before.
+) -> list[Job]:
+    """Return up to ``limit`` jobs, newest first; ``before`` is the ``seq`` of the last job of the page before.
 
     With an ``id_prefix`` of four characters or more, those whose id starts so.
     """
     if id_prefix is not None:
-        rows = [
-            row
-            for row in _with_id_prefix(connection, id_prefix)
-            if (before is None or row.seq < before)
-            and (in_states is None or row.state in in_states)
-            and (of_type is None or row.type == of_type)
+        found = [
+            each
+            for each in _with_id_prefix(connection, id_prefix)
+            if (before is None or each.seq < before)
+            and (in_states is None or each.state in in_states)
+            and (of_type is None or each.type == of_type)
         ]
-        return sorted(rows, key=lambda row: row.seq, reverse=True)[:limit]
+        return sorted(found, key=lambda each: each.seq, reverse=True)[:limit]
     newest = select(job).order_by(job.c.seq.desc()).limit(limit)
     if before is not None:
         newest = newest.where(job.c.seq < before)
     if in_states is not None or of_type is not None:
-        newest = newest.where(job.c.seq.in_(_newest_of(newest, in_states or states.ALL, of_type)))
-    return connection.execute(newest).all()
+        chosen = in_states or tuple(State)
+        types = [of_type] if of_type is not None else _types(connection, chosen)
+        if not types:
+            return []
+        newest = newest.where(job.c.seq.in_(_newest_of(newest, chosen, types)))
+    return _jobs(connection.execute(newest))
 
 
-def _newest_of(newest: Select[Any], in_states: Sequence[str], of_type: str | None) -> CompoundSelect[Any]:
+def _newest_of(newest: Select[Any], in_states: Sequence[State], types: Sequence[str]) -> CompoundSelect[Any]:
     """Return the ``seq`` of the newest of each state and type, and so of the newest of all of these.
 
-    A short walk along the index for each; asked for together, the database would sort all that there are. Yet in one
-    statement, or a job that changes its state meanwhile would be seen twice, or not at all.
+    It is a short walk along the index for each of them; asked for together, the database would sort all that there are.
+    Yet it is one statement, or a job that changes its state meanwhile would be seen twice, or not at all.
     """
     walk = newest.with_only_columns(job.c.seq)
     return union_all(
         *(
             select(walk.where(job.c.state == state, job.c.type == type_).subquery().c.seq)
-            for state, type_ in product(in_states, [of_type] if of_type else JOB_TYPES)
+            for state, type_ in product(in_states, types)
         )
     )
 
 
-def _with_id_prefix(connection: Connection, prefix: str) -> Sequence[Row[Any]]:
+def _types(connection: Connection, in_states: Sequence[State]) -> list[str]:
+    """Return the types of the jobs in these states, also those that the catalogue does not have (any more).
+
+    One step along the index for each type, from one to the next: a loose index scan.
+    """
+    found: set[str] = set()
+    for state in in_states:
+        types = (
+            select(func.min(job.c.type).label("type"))
+            .where(job.c.state == state)
+            .cte(f"types_{state.lower()}", recursive=True)
+        )
+        following = select(func.min(job.c.type)).where(job.c.state == state, job.c.type > types.c.type)
+        types = types.union_all(select(following.scalar_subquery()).where(types.c.type.is_not(None)))
+        found.update(connection.execute(select(types.c.type).where(types.c.type.is_not(None))).scalars())
+    return sorted(found)
+
+
+def _with_id_prefix(connection: Connection, prefix: str) -> list[Job]:
+    if "\0" in prefix:
+        return []
     # A range, because SQLite's LIKE ignores case and so cannot use the index. Only so many are looked at.
     statement = select(job).where(job.c.id >= prefix, job.c.id < prefix + "z" * 36).order_by(job.c.id)
-    return connection.execute(statement.limit(LARGEST_SEARCH)).all()
+    return _jobs(connection.execute(statement.limit(LARGEST_SEARCH)))
 
 
 def backlog(connection: Connection) -> int:
@@ -82,17 +103,17 @@ def backlog(connection: Connection) -> int:
     return connection.execute(select(func.count()).where(job.c.ended_at.is_(None))).scalar_one()
 
 
-def open_counts(connection: Connection) -> dict[str, dict[str, int]]:
-    """Count the jobs that have not ended, per queue and state: ``{queue: {state: count}}``."""
-    statement = (
-        select(job.c.queue, job.c.state, func.count())
-        .where(job.c.ended_at.is_(None))
-        .group_by(job.c.queue, job.c.state)
-    )
-    counts: dict[str, dict[str, int]] = {}
-    for queue, state, count in connection.execute(statement):
-        counts.setdefault(queue, {})[state] = count
-    return counts
+def unfinished(connection: Connection) -> dict[str, int]:
+    """Count the jobs that have not ended, per queue."""
+    statement = select(job.c.queue, func.count().label("jobs")).where(job.c.ended_at.is_(None)).group_by(job.c.queue)
+    return _per_queue(connection.execute(statement))
+
+
+def scheduled(connection: Connection) -> dict[str, int]:
+    """Count the jobs whose time has not come, per queue: scheduled ones, and retries during a long back-off."""
+    later = time.time() + RELAY_GRACE  # what has just been accepted is due that soon
+    statement = select(job.c.queue, func.count().label("jobs")).where(job.c.due_at > later).group_by(job.c.queue)
+    return _per_queue(connection.execute(statement))
 
 
 def due(connection: Connection, limit: int) -> list[DueJob]:
@@ -106,49 +127,37 @@ def due(connection: Connection, limit: int) -> list[DueJob]:
     return [DueJob(**row._mapping) for row in connection.execute(statement)]
 
 
-def handed_over(connection: Connection, queue: str, before: float) -> int:
+def count_unclaimed(connection: Connection, queue: str, published_before: float) -> int:
     """Count the jobs of a queue that were published before that time and that no worker has claimed."""
-    return connection.execute(select(func.count()).where(_handed_over(queue, before))).scalar_one()
+    return connection.execute(select(func.count()).where(_unclaimed(queue, published_before))).scalar_one()
 
 
-def handed_over_ids(connection: Connection, queue: str, before: float, limit: int) -> Sequence[str]:
+def unclaimed(connection: Connection, queue: str, published_before: float, limit: int) -> Sequence[str]:
     """Return the ids of such jobs, at most ``limit``."""
-    return connection.execute(select(job.c.id).where(_handed_over(queue, before)).limit(limit)).scalars().all()
+    return connection.execute(select(job.c.id).where(_unclaimed(queue, published_before)).limit(limit)).scalars().all()
 
 
-def _handed_over(queue: str, before: float) -> ColumnElement[bool]:
+def _unclaimed(queue: str, published_before: float) -> ColumnElement[bool]:
     return and_(
         job.c.queue == queue,
-        job.c.state.in_(states.WAITING),
+        job.c.state.in_(WAITING),
         job.c.ended_at.is_(None),
         job.c.due_at.is_(None),
-        job.c.published_at < before,
+        job.c.published_at < published_before,
     )
 
 
-def claimed_by(connection: Connection, worker_id: str) -> set[str]:
-    """Return the ids of the unended jobs that a worker holds."""
-    statement = select(job.c.id).where(job.c.worker == worker_id, _running())
-    return set(connection.execute(statement).scalars())
+def held_by(connection: Connection, worker_id: str) -> set[str]:
+    """Return the ids of the jobs that run in a worker."""
+    return set(connection.execute(select(job.c.id).where(job.c.worker == worker_id, _running())).scalars())
 
 
 def cancelled_at(connection: Connection, job_ids: Sequence[str]) -> dict[str, float]:
     """Return when each of these jobs was cancelled; those that were not are left out."""
     if not job_ids:
         return {}
-    statement = select(job.c.id, job.c.ended_at).where(job.c.id.in_(job_ids), job.c.state == states.REVOKED)
+    statement = select(job.c.id, job.c.ended_at).where(job.c.id.in_(job_ids), job.c.state == State.REVOKED)
     return {row.id: row.ended_at for row in connection.execute(statement)}
-
-
-def workers(connection: Connection) -> Sequence[Row[Any]]:
-    """Return the rows of the workers that are registered."""
-    return connection.execute(select(worker).order_by(worker.c.name, worker.c.started_at)).all()
-
-
-def living(workers: Iterable[Row[Any]], lease: float) -> list[Row[Any]]:
-    """Return those of the workers that have given a sign of life within ``lease`` seconds."""
-    since = time.time() - lease
-    return [worker for worker in workers if worker.seen_at > since]
 
 
 def holders(connection: Connection) -> set[str]:
@@ -157,18 +166,12 @@ def holders(connection: Connection) -> set[str]:
 
 
 def _running() -> ColumnElement[bool]:
-    return and_(job.c.state.in_(states.RUNNING), job.c.ended_at.is_(None))
+    return and_(job.c.state.in_(RUNNING), job.c.ended_at.is_(None))
 
 
-def running(connection: Connection) -> Sequence[Row[Any]]:
-    """Return ``id``, ``type``, ``worker``, ``started_at`` and ``progress`` of the jobs that run."""
-    columns = [job.c[name] for name in ("id", "type", "worker", "started_at", "progress")]
-    return connection.execute(select(*columns).where(_running())).all()
-
-
-def samples(connection: Connection, since: float) -> Sequence[Row[Any]]:
-    """Return the samples of the queues taken after that time, oldest first."""
-    return connection.execute(select(sample).where(sample.c.at > since).order_by(sample.c.at)).all()
+def running(connection: Connection) -> list[Job]:
+    """Return the jobs that run."""
+    return _jobs(connection.execute(select(job).where(_running())))
 
 
 def newest_seq(connection: Connection) -> int:
@@ -179,7 +182,7 @@ def newest_seq(connection: Connection) -> int:
 def accepted_after(connection: Connection, seq: int) -> dict[str, int]:
     """Count the jobs accepted after the one with that ``seq``, per queue."""
     statement = select(job.c.queue, func.count().label("jobs")).where(job.c.seq > seq).group_by(job.c.queue)
-    return {row.queue: row.jobs for row in connection.execute(statement)}
+    return _per_queue(connection.execute(statement))
 
 
 def accepted_since(connection: Connection, moment: float) -> dict[str, int]:
@@ -196,10 +199,10 @@ def _last_before(connection: Connection, moment: float) -> int:
 def ended_after(connection: Connection, moment: float) -> dict[str, int]:
     """Count the jobs that ended after that time, per queue."""
     statement = select(job.c.queue, func.count().label("jobs")).where(job.c.ended_at > moment).group_by(job.c.queue)
-    return {row.queue: row.jobs for row in connection.execute(statement)}
+    return _per_queue(connection.execute(statement))
 
 
-def touched_since(connection: Connection, moment: float, limit: int) -> Sequence[Row[Any]] | None:
+def touched_since(connection: Connection, moment: float, limit: int) -> list[Job] | None:
     """Return the jobs that were accepted, put back or ended after that time, and those that run.
 
     In order of acceptance; ``None`` if there are more than ``limit``. A job that only waits does not change.
@@ -216,7 +219,7 @@ def touched_since(connection: Connection, moment: float, limit: int) -> Sequence
         found.update(connection.execute(select(job.c.seq).where(condition).limit(limit + 1)).scalars())
         if len(found) > limit:
             return None
-    return connection.execute(select(job).where(job.c.seq.in_(found)).order_by(job.c.seq)).all()
+    return _jobs(connection.execute(select(job).where(job.c.seq.in_(found)).order_by(job.c.seq)))
 
 
 def data_version(connection: Connection) -> int | None:
@@ -224,3 +227,15 @@ def data_version(connection: Connection) -> int | None:
     if connection.dialect.name != "sqlite":
         return None
     return connection.exec_driver_sql("PRAGMA data_version").scalar()
+
+
+def _per_queue(rows: Iterable[Row[Any]]) -> dict[str, int]:
+    return {row.queue: row.jobs for row in rows}
+
+
+def _jobs(rows: Iterable[Row[Any]]) -> list[Job]:
+    return [_job(row) for row in rows]
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(**{**row._mapping, "state": State(row.state)})

@@ -1,12 +1,28 @@
-"""A job on its way into the ledger, and on its way out to the broker."""
+"""What goes into the ledger and what comes out: one shape for each thing. Times are seconds since the epoch."""
 
 import time
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from jobs import identity
+from jobs.states import ENDED, RETRYABLE, RUNNING, State
+
 #: Seconds that the accepting process has for publishing a job before the beat container sees to it.
 RELAY_GRACE = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DueJob:
+    """What must be known of a job to publish it."""
+
+    id: str
+    type: str
+    queue: str
+    params: dict[str, Any]
+    due_at: float
+    #: Retries that the task has asked for so far.
+    retries: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,15 +42,172 @@ class NewJob:
         """When the beat container publishes it, if nobody did before."""
         return self.run_at if self.run_at is not None else self.created_at + RELAY_GRACE
 
+    @property
+    def due(self) -> DueJob:
+        """The job as it is published."""
+        return DueJob(id=self.id, type=self.type, queue=self.queue, params=self.params, due_at=self.due_at)
+
 
 @dataclass(frozen=True, kw_only=True)
-class DueJob:
-    """What must be known of a job to publish it."""
+class Job:
+    """A job as its row has it."""
 
+    #: Its place in the order of acceptance.
+    seq: int
     id: str
     type: str
     queue: str
     params: dict[str, Any]
-    due_at: float
-    #: Retries that the task has asked for so far.
-    retries: int = 0
+    state: State
+    created_at: float
+    #: Not to be started before, if the client said so.
+    run_at: float | None
+    #: When it must be published (again); ``None`` while the broker or a worker has it.
+    due_at: float | None
+    published_at: float | None
+    started_at: float | None
+    ended_at: float | None
+    #: Claims so far. The number of the newest one is the fencing token of its reports.
+    attempts: int
+    #: How many attempts ended in a retry that the task asked for.
+    retries: int
+    #: How many attempts ended with the death of the worker process.
+    deaths: int
+    #: The id of the worker that has claimed it, see :mod:`jobs.identity`.
+    worker: str | None
+    #: Percent, 0 to 100.
+    progress: int
+    #: What it reported last while it runs: ``{"percent", "message", ...}``.
+    info: Any
+    result: Any
+    #: Why it failed, is tried again or was cancelled: one plain sentence.
+    error: str | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self.state in ENDED
+
+    @property
+    def running(self) -> bool:
+        """Whether a worker has claimed it and not reported the end."""
+        return self.state in RUNNING
+
+    @property
+    def retryable(self) -> bool:
+        """Whether it can be submitted again, as a new job."""
+        return self.state in RETRYABLE
+
+    @property
+    def outcome(self) -> Any:
+        """Its result, or one plain sentence on why there is none."""
+        return self.result if self.state is State.SUCCESS else self.error
+
+    @property
+    def worker_name(self) -> str | None:
+        """The name of the worker's container."""
+        return identity.display_name(self.worker)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """An attempt of a job that ended in another one."""
+
+    job_id: str
+    number: int
+    worker: str | None
+    started_at: float | None
+    ended_at: float
+    #: Why there had to be another: one plain sentence.
+    error: str | None
+
+    @property
+    def worker_name(self) -> str | None:
+        """The name of the worker's container."""
+        return identity.display_name(self.worker)
+
+
+class KeyReused(Exception):
+    """An idempotency key came before with another request."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdempotencyKey:
+    """A key that a client gave with a submission, so that sending it again does not make a second job."""
+
+    text: str
+    #: SHA-256 of the request: the same key with another request is a mistake of the client.
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """One start of one worker."""
+
+    #: The container's name and a random part.
+    id: str
+    name: str
+    #: Names with commas between them.
+    queues: str
+    concurrency: int
+    started_at: float
+    #: When it renewed its lease last.
+    seen_at: float
+
+    def alive(self, lease: float) -> bool:
+        """Tell whether it has given a sign of life within ``lease`` seconds."""
+        return self.seen_at > time.time() - lease
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueSample:
+    """One queue at one moment: the API, the monitor and the dashboard all show this."""
+
+    at: float
+    name: str
+    #: Messages that wait for a worker; this and the next two are ``None`` when RabbitMQ did not answer.
+    ready: int | None
+    #: Messages that workers hold: running, or fetched ahead.
+    unacknowledged: int | None
+    #: Worker connections that take from the queue.
+    consumers: int | None
+    #: Jobs that have not ended, by the ledger.
+    unfinished: int
+    #: Those of them whose time has not come: scheduled, or waiting for a retry.
+    scheduled: int
+    #: Jobs accepted and jobs ended per second, over the last minute.
+    in_rate: float
+    out_rate: float
+
+    @property
+    def backlog(self) -> int:
+        """The jobs that workers could run now, or are running."""
+        return max(0, self.unfinished - self.scheduled)
+
+    @property
+    def time_left(self) -> str:
+        """When the queue will be empty at these rates: ``2:03``, or a word."""
+        if self.backlog == 0:
+            return "empty"
+        if self.in_rate > self.out_rate:
+            return "growing"
+        if self.in_rate == self.out_rate:
+            return "not moving"
+        return clock(self.backlog / (self.out_rate - self.in_rate))
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as ``1:02:03`` or ``2:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Todo:
+    """A to-do."""
+
+    id: int
+    text: str
+    done: bool
+    created_at: float

@@ -45,7 +45,14 @@ job = Table(
 # Lists by state, by type and by both: a short walk for each state or type that is not given.
 Index("job_state", job.c.state, job.c.type, job.c.seq)
 # Partial ones: what is asked every second must not grow with the jobs that are over.
-Index("job_due", job.c.due_at, sqlite_where=job.c.due_at.is_not(None), postgresql_where=job.c.due_at.is_not(None))
+# With the queue, so that scheduled jobs are counted from the index alone.
+Index(
+    "job_due",
+    job.c.due_at,
+    job.c.queue,
+    sqlite_where=job.c.due_at.is_not(None),
+    postgresql_where=job.c.due_at.is_not(None),
+)
 Index(
     "job_open",
     job.c.state,
@@ -106,18 +113,20 @@ mail = Table(
     Column("sent", Boolean),
 )
 
-#: What the queues looked like at one moment, every few seconds for the last hour.
+#: What the queues looked like at one moment, every few seconds for the last hour: see `records.QueueSample`.
 sample = Table(
     "sample",
     metadata,
     Column("at", Float, primary_key=True),
-    Column("queue", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
     # Messages, and who takes them; NULL when RabbitMQ did not answer.
     Column("ready", Integer),
     Column("unacknowledged", Integer),
     Column("consumers", Integer),
-    # Jobs that have not ended, and jobs accepted and ended per second since the sample before.
+    # Jobs that have not ended, and those of them whose time has not come.
     Column("unfinished", Integer, nullable=False),
+    Column("scheduled", Integer, nullable=False),
+    # Jobs accepted and ended per second, over the last minute.
     Column("in_rate", Float, nullable=False),
     Column("out_rate", Float, nullable=False),
 )

@@ -14,11 +14,12 @@ from celery.utils.log import get_logger
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import identity, states
+from jobs import identity
 from jobs.errors import sentence
 from jobs.ledger import moves, queries
 from jobs.ledger.database import ledger
 from jobs.settings import settings
+from jobs.states import State
 
 logger = get_logger(__name__)
 
@@ -51,7 +52,7 @@ class LedgerBackend(BaseBackend):
             stored = ledger().insist(
                 lambda connection: _store(connection, task_id, result, state, request),
                 patience=STORE_PATIENCE if in_pool else 0,
-                durable=state != states.PROGRESS,
+                durable=state != State.PROGRESS,
             )
         except SQLAlchemyError as error:
             if in_pool:
@@ -64,27 +65,25 @@ class LedgerBackend(BaseBackend):
     def get_task_meta(self, task_id: str, cache: bool = True) -> dict[str, Any]:
         """Return state and result in the form that ``AsyncResult`` reads; an unknown id is PENDING."""
         with ledger().reading() as connection:
-            row = queries.find(connection, task_id)
-        if row is None:
-            return {"task_id": task_id, "status": states.PENDING, "result": None, "traceback": None, "children": []}
-        result = row.result
-        if row.state in celery_states.EXCEPTION_STATES:
+            job = queries.find(connection, task_id)
+        if job is None:
+            return {"task_id": task_id, "status": State.PENDING, "result": None, "traceback": None, "children": []}
+        result = job.info if job.running else job.result
+        if job.state in celery_states.EXCEPTION_STATES:
             result = self.exception_to_python(
-                {"exc_type": "JobFailed", "exc_module": "jobs.errors", "exc_message": [row.error]}
+                {"exc_type": "JobFailed", "exc_module": "jobs.errors", "exc_message": [job.error]}
             )
-        elif row.state in states.RUNNING:
-            result = row.info
         return {
             "task_id": task_id,
-            "status": row.state,
+            "status": job.state,
             "result": result,
             "traceback": None,
             "children": [],
-            "name": row.type,
-            "kwargs": row.params,
-            "worker": identity.display_name(row.worker),
-            "retries": row.retries,
-            "date_done": row.ended_at,
+            "name": job.type,
+            "kwargs": job.params,
+            "worker": job.worker_name,
+            "retries": job.retries,
+            "date_done": job.ended_at,
         }
 
 
@@ -92,25 +91,25 @@ def _store(connection: Connection, task_id: str, result: Any, state: str, reques
     """Make the move that a report stands for; return whether it fitted."""
     attempt = getattr(request, "attempt", None)
     by = identity.worker_id()
-    if state == states.SUCCESS and attempt is not None:
+    if state == State.SUCCESS and attempt is not None:
         try:
             result = moves.as_json(result)
         except (TypeError, ValueError) as error:
             return moves.fail(connection, task_id, f"The result is not JSON: {error}.", attempt=attempt)
         return moves.succeed(connection, task_id, attempt, result)
-    if state == states.PROGRESS and attempt is not None:
+    if state == State.PROGRESS and attempt is not None:
         return moves.report_progress(connection, task_id, attempt, moves.as_json(result))
-    if state == states.RETRY and attempt is not None:
+    if state == State.RETRY and attempt is not None:
         due_at = getattr(request, "due_at", None) or time.time()  # none, if the task raised Celery's Retry by itself
         return moves.retry_later(connection, task_id, _reason(result), due_at, attempt=attempt)
-    if state == states.RETRY:
+    if state == State.RETRY:
         # From the main process, about a run that the end of the worker has cut short: no retry that the task asked for.
-        held = task_id in queries.claimed_by(connection, by)
+        held = task_id in queries.held_by(connection, by)
         moves.release(connection, [task_id], by, settings().max_deliveries, stopped=True)
         return held
-    if state == states.REVOKED:
+    if state == State.REVOKED:
         return moves.cancel(connection, task_id) is not None
-    if state == states.FAILURE:
+    if state == State.FAILURE:
         return moves.fail(connection, task_id, _reason(result), attempt=attempt, by=by)
     return False
 

@@ -31,7 +31,7 @@ from celery.worker import state
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import heartbeat, identity
-from jobs.ledger import moves, queries
+from jobs.ledger import moves, queries, workers
 from jobs.ledger.database import ledger
 from jobs.settings import settings
 
@@ -75,13 +75,13 @@ class Steward:
         self._stopped.set()
         try:
             with ledger().writing() as connection:
-                moves.retire_worker(connection, self._id, settings().max_deliveries, stopped=True)
+                workers.retire(connection, self._id, settings().max_deliveries, stopped=True)
         except SQLAlchemyError as error:
             logger.warning("the worker could not sign off, its lease will run out: %s", error)
 
     def _register(self, connection: Any) -> None:
         chosen = settings()
-        moves.register_worker(connection, self._id, chosen.worker_name, chosen.celery_queues, chosen.celery_concurrency)
+        workers.register(connection, self._id, chosen.worker_name, chosen.celery_queues, chosen.celery_concurrency)
 
     def _run(self) -> None:
         while not self._stopped.wait(INTERVAL):
@@ -97,8 +97,8 @@ class Steward:
         # The order matters. A run reports its end to the ledger before its request is gone; so a row that is read as
         # running first, and has no request after, has no run any more.
         with ledger().writing(durable=False) as connection:
-            alive = moves.renew_lease(connection, self._id)
-            held = queries.claimed_by(connection, self._id)
+            alive = workers.renew_lease(connection, self._id)
+            held = queries.held_by(connection, self._id)
         if not alive:
             # What still runs here, others run again. It must not go on: the main process tells what it has to report of
             # a run by the worker's id, and could take it for a newer run of the same job.

@@ -19,7 +19,7 @@ for start in range(1, 10_001, 250):
     with ledger().writing() as connection:
         for number in range(start, start + 250):
             new = NewJob(type="add", queue="arithmetic", params={"a": number, "b": 0})
-            moves.submit(connection, new)
+            moves.add(connection, new)
             attempt = moves.claim(connection, new.id, "somebody/1")
             if number % 100:
                 moves.succeed(connection, new.id, attempt, number)

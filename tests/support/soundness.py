@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from jobs import states
+from jobs.states import State
 
 #: A function that runs a statement and returns its rows, such as `execute` of a driver's connection.
 Execute = Callable[[str], Iterable[Any]]
 
 
-def _any_of(names: tuple[str, ...]) -> str:
-    return f"({', '.join(repr(name) for name in names)})"
+def _any_of(names: Iterable[str]) -> str:
+    quoted = ", ".join(f"'{name}'" for name in names)
+    return f"({quoted})"
 
 
 #: Jobs that must not exist, as conditions on their rows.
@@ -25,9 +27,9 @@ UNSOUND = {
     "waiting, and held by a worker": f"state IN {_any_of(states.WAITING)} AND worker IS NOT NULL",
     "running, and held by no worker": f"state IN {_any_of(states.RUNNING)} AND worker IS NULL",
     "running, and due": f"state IN {_any_of(states.RUNNING)} AND due_at IS NOT NULL",
-    "ended well, and never claimed": f"state = '{states.SUCCESS}' AND attempts = 0",
+    "ended well, and never claimed": f"state = '{State.SUCCESS}' AND attempts = 0",
     "more deaths and retries than claims": "deaths + retries > attempts",
-    "in no known state": f"state NOT IN {_any_of(states.ALL)}",
+    "in no known state": f"state NOT IN {_any_of(State)}",
 }
 
 

@@ -9,12 +9,12 @@ from apiflask import APIBlueprint
 from flask import Response
 from pydantic import BeforeValidator, Field
 
+from jobs.states import State
 from webapp.api import health, submission, tasks
-from webapp.api.openapi import problems
+from webapp.api.openapi import error_responses
 from webapp.models import (
     JobPage,
     JobsQuery,
-    State,
 )
 
 blueprint = APIBlueprint("compatibility", __name__, tag="Compatibility")
@@ -37,14 +37,14 @@ class CompatibleQuery(JobsQuery):
 @blueprint.get("/api/tasks/")
 @blueprint.input(CompatibleQuery, location="query")
 @blueprint.output(JobPage)
-@blueprint.doc(summary="List jobs, newest first", responses=problems(422, 503))
+@blueprint.doc(summary="List jobs, newest first", responses=error_responses(422, 503))
 def listing(query_data: CompatibleQuery) -> Response:
     """List jobs, newest first."""
-    return tasks.page(query_data)
+    return tasks.page_answer(query_data)
 
 
 # The same views under other paths, with all that is said of them.
-blueprint.post("/api/tasks/submit")(submission.submit)
+blueprint.post("/api/tasks/submit")(submission.any_kind)
 blueprint.get("/api/tasks/<task_id>")(tasks.show)
 blueprint.delete("/api/tasks/<task_id>")(tasks.cancel)
 blueprint.post("/api/tasks/<task_id>/retry")(tasks.retry)

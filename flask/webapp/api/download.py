@@ -3,10 +3,10 @@
 from apiflask import APIBlueprint, FileSchema
 from flask import Response
 
-from jobs import exports, states
-from jobs.ledger import queries
-from jobs.ledger.database import ledger
-from webapp.api.openapi import problems
+from jobs import exports
+from jobs.states import State
+from webapp.api.openapi import error_responses
+from webapp.operations import find_job
 from webapp.problems import Problem
 
 blueprint = APIBlueprint("download", __name__, tag="Jobs")
@@ -24,21 +24,20 @@ _CSV = {"text/csv": {"schema": {"type": "string"}}}
     responses={
         206: {"description": "The part of the file that `Range` asked for.", "content": _CSV},
         304: {"description": "The client has this file already.", "content": {}},
-        **problems(404, 409, 410, 416, 503),
+        **error_responses(404, 409, 410, 416, 503),
     },
 )
 def download(task_id: str) -> Response:
     """Return the CSV file of an export that has succeeded."""
-    with ledger().reading() as connection:
-        row = queries.find(connection, task_id)
-    if row is None or row.type != "export":
-        raise Problem(404, f"There is no export with the id {task_id!r}.")
-    if row.state != states.SUCCESS:
-        raise Problem(409, f"This export has not succeeded: it is {row.state}.", state=row.state)
-    file = exports.path_of(row.id)
+    job = find_job(task_id)
+    if job.type != "export":
+        raise Problem(404, f"The job {task_id!r} is no export: it has no file.")
+    if job.state is not State.SUCCESS:
+        raise Problem(409, f"This export has not succeeded: it is {job.state}.", state=job.state)
+    file = exports.path_of(job.id)
     if not file.is_file():
         raise Problem(410, "The file of this export has expired. Export the to-dos again.")
     answer = Response(content_type="text/csv; charset=utf-8")
-    answer.headers["Content-Disposition"] = f'attachment; filename="todos-{row.id}.csv"'
+    answer.headers["Content-Disposition"] = f'attachment; filename="todos-{job.id}.csv"'
     answer.headers["X-Accel-Redirect"] = f"{LOCATION}/{file.name}"
     return answer

@@ -8,11 +8,12 @@ from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, json
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from jobs.ledger import queries
-from webapp.api import tasks
-from webapp.api.openapi import problems
+from jobs.ledger.records import Job
+from webapp.api.openapi import error_responses
+from webapp.operations import find_job
 from webapp.streaming.feed import Change, since
 from webapp.streaming.streams import event, open_stream
 from webapp.views import job_view
@@ -35,7 +36,7 @@ class AllJobs:
         """Return an event for each job, or one that says that there are too many."""
         if change is None:
             return event("reset", "{}")
-        return b"".join(_job_event(row) for row in change)
+        return b"".join(_job_event(job) for job in change)
 
     def over(self) -> bool:
         """Never."""
@@ -51,13 +52,13 @@ class OneJob:
 
     def opening(self, connection: Connection, _last_event: float | None) -> bytes:
         """Return the job as it is now."""
-        row = queries.find(connection, self._id)
-        self._over = row is None or row.ended_at is not None
-        return _job_event(row) if row is not None else b""
+        job = queries.find(connection, self._id)
+        self._over = job is None or job.ended
+        return _job_event(job) if job is not None else b""
 
     def news(self, connection: Connection, change: Change) -> bytes:
         """Return the job if it has changed."""
-        if self._over or not (change is None or any(row.id == self._id for row in change)):
+        if self._over or not (change is None or any(job.id == self._id for job in change)):
             return b""
         return self.opening(connection, None)
 
@@ -66,23 +67,23 @@ class OneJob:
         return self._over
 
 
-def _job_event(row: Row[Any]) -> bytes:
-    return event("job", json.dumps(job_view(row)))
+def _job_event(job: Job) -> bytes:
+    return event("job", json.dumps(job_view(job)))
 
 
 _all_jobs = AllJobs()
 
 
 @blueprint.get("/events")
-@blueprint.doc(summary="Follow all jobs (Server-Sent Events)", responses=_STREAM | problems(503))
+@blueprint.doc(summary="Follow all jobs (Server-Sent Events)", responses=_STREAM | error_responses(503))
 def all_jobs() -> Response:
     """Follow all jobs. An event ``reset`` says that too much has changed: load the list again."""
     return open_stream(_all_jobs)
 
 
 @blueprint.get("/tasks/<task_id>/events")
-@blueprint.doc(summary="Follow one job to its end (Server-Sent Events)", responses=_STREAM | problems(404, 503))
+@blueprint.doc(summary="Follow one job to its end (Server-Sent Events)", responses=_STREAM | error_responses(404, 503))
 def one_job(task_id: str) -> Response:
     """Follow one job: how it is now, each change, and the end of the stream when the job has ended."""
-    tasks.find(task_id)
+    find_job(task_id)
     return open_stream(OneJob(task_id))

@@ -8,8 +8,8 @@ from flask import Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.broker.depths import BrokerUnavailable, queue_depths
-from jobs.ledger import queries
-from jobs.ledger.database import ledger
+from jobs.ledger import workers
+from jobs.ledger.database import LedgerFileChanged, ledger
 from jobs.settings import settings
 from webapp.models import BackgroundView, HealthView
 
@@ -41,17 +41,19 @@ def web() -> Response:
 def background() -> Response:
     """Say of broker, ledger and workers whether each is well, or why not; 503 if any of them is not."""
     rabbitmq = ledger_state = "ok"
-    workers = 0
+    living = 0
     try:
         queue_depths()
     except BrokerUnavailable as error:
         rabbitmq = str(error)
     try:
         with ledger().reading() as connection:
-            workers = len(queries.living(queries.workers(connection), settings().worker_lease))
+            living = len(workers.living(connection, settings().worker_lease))
+    except LedgerFileChanged as error:
+        ledger_state = str(error)
     except SQLAlchemyError as error:
         ledger_state = f"cannot be read: {getattr(error, 'orig', error)}"
-    well = rabbitmq == "ok" and ledger_state == "ok" and workers > 0
-    answer = jsonify(rabbitmq=rabbitmq, ledger=ledger_state, workers=workers)
+    well = rabbitmq == "ok" and ledger_state == "ok" and living > 0
+    answer = jsonify(rabbitmq=rabbitmq, ledger=ledger_state, workers=living)
     answer.status_code = 200 if well else 503
     return answer

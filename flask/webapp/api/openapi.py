@@ -30,7 +30,7 @@ def configure(app: APIFlask) -> None:
     app.config.update(
         OPENAPI_VERSION="3.1.0",
         DESCRIPTION=_DESCRIPTION,
-        AUTO_404_RESPONSE=False,  # each operation names its own errors, see `problems`
+        AUTO_404_RESPONSE=False,  # each operation names its own errors, see `error_responses`
         AUTO_VALIDATION_ERROR_RESPONSE=False,
         AUTO_SERVERS=False,
         AUTO_OPERATION_ID=True,
@@ -39,7 +39,7 @@ def configure(app: APIFlask) -> None:
     app.spec_processor(_finish)
 
 
-def problems(*codes: int) -> dict[int | str, Any]:
+def error_responses(*codes: int) -> dict[int | str, Any]:
     """Return the description of error answers, for ``doc(responses=...)``."""
     return {code: {"description": _REASONS[code], "content": _PROBLEM} for code in codes}
 
@@ -68,7 +68,7 @@ def _finish(document: Any) -> Any:
             for parameter in operation["parameters"]:
                 _finish_parameter(parameter)
                 if parameter["in"] == "query":
-                    operation["responses"].setdefault("414", problems(414)[414])
+                    operation["responses"].setdefault("414", error_responses(414)[414])
             if "requestBody" in operation:
                 _finish_body(document, operation["requestBody"])
     return document

@@ -8,37 +8,26 @@ from apiflask import APIBlueprint
 from flask import Response, json, jsonify, request, url_for
 
 from jobs.catalogue import JOB_TYPES, JobType, Params
-from jobs.ledger.records import NewJob
-from webapp.api.openapi import problems
-from webapp.intake import intake
+from jobs.ledger.records import IdempotencyKey
+from webapp.api.openapi import error_responses
+from webapp.intake import intake, new_job
 from webapp.models import Accepted, IdempotencyHeader, Submission
-from webapp.problems import field_problem
 
 blueprint = APIBlueprint("submission", __name__, tag="Submit")
 
 
-def new_job(job_type: JobType, params: Params, run_at: datetime | None = None) -> NewJob:
-    """Return a job as the ledger takes it."""
-    return NewJob(
-        type=job_type.name,
-        queue=job_type.queue,
-        params=params.model_dump(mode="json", exclude_none=True),
-        run_at=run_at.timestamp() if run_at else None,
-    )
+def submit(job_type: JobType, params: Params, *, run_at: datetime | None = None, key: str | None = None) -> Response:
+    """Have a job accepted, and answer 202; for a key that came before with the same request, answer as then.
 
-
-def accept(job_type: JobType, params: Params, *, run_at: datetime | None = None, key: str | None = None) -> Response:
-    """Store a job and answer 202; with a ``key`` that was used for the same body before, answer as then.
-
-    Raises a 422 problem for a key that was used for another body, and a 503 problem when the ledger takes no jobs.
+    Raises :class:`jobs.ledger.records.KeyReused` for a key that came before with another request, and a 503 problem
+    when no jobs are accepted.
     """
-    return accepted(intake().accept(new_job(job_type, params, run_at), key, _fingerprint() if key else None))
+    known_as = IdempotencyKey(text=key, fingerprint=_fingerprint()) if key else None
+    return accepted_answer(intake().accept(new_job(job_type, params, run_at), known_as))
 
 
-def accepted(task_id: str | None) -> Response:
+def accepted_answer(task_id: str) -> Response:
     """Return the answer 202 for a job that is on disk."""
-    if task_id is None:
-        raise field_problem(422, "Idempotency-Key", "was used for another request")
     answer = jsonify(task_id=task_id)
     answer.status_code = 202
     answer.headers["Location"] = url_for("tasks.show", task_id=task_id)
@@ -55,11 +44,11 @@ def _fingerprint() -> str:
 @blueprint.input(IdempotencyHeader, location="headers")
 @blueprint.input(Submission)
 @blueprint.output(Accepted, status_code=202)
-@blueprint.doc(summary="Submit a job of any kind", responses=problems(400, 413, 422, 503))
-def submit(json_data: Any, headers_data: IdempotencyHeader) -> Response:
+@blueprint.doc(summary="Submit a job of any kind", responses=error_responses(400, 413, 422, 503))
+def any_kind(json_data: Any, headers_data: IdempotencyHeader) -> Response:
     """Submit a job of any kind."""
     chosen = json_data.root
-    return accept(
+    return submit(
         JOB_TYPES[chosen.task_type], chosen.input_params, run_at=chosen.run_at, key=headers_data.idempotency_key
     )
 
@@ -69,9 +58,9 @@ def _add_route(job_type: JobType) -> None:
     @blueprint.input(IdempotencyHeader, location="headers")
     @blueprint.input(job_type.params)
     @blueprint.output(Accepted, status_code=202)
-    @blueprint.doc(summary=job_type.summary, responses=problems(400, 413, 422, 503))
-    def submit_one(json_data: Params, headers_data: IdempotencyHeader) -> Response:
-        return accept(job_type, json_data, key=headers_data.idempotency_key)
+    @blueprint.doc(summary=job_type.summary, responses=error_responses(400, 413, 422, 503))
+    def one_kind(json_data: Params, headers_data: IdempotencyHeader) -> Response:
+        return submit(job_type, json_data, key=headers_data.idempotency_key)
 
 
 for _job_type in JOB_TYPES.values():
@@ -81,7 +70,7 @@ for _job_type in JOB_TYPES.values():
 @blueprint.get("/heavy")
 @blueprint.input(JOB_TYPES["heavy"].params, location="query")
 @blueprint.output(Accepted, status_code=202)
-@blueprint.doc(summary="Submit a heavy job from a browser", responses=problems(422, 503))
+@blueprint.doc(summary="Submit a heavy job from a browser", responses=error_responses(422, 503))
 def heavy_from_a_browser(query_data: Params) -> Response:
     """Submit a heavy job with GET, because people open it in a browser."""
-    return accept(JOB_TYPES["heavy"], query_data)
+    return submit(JOB_TYPES["heavy"], query_data)

@@ -6,12 +6,12 @@ from apiflask import APIBlueprint
 from flask import Response, json, request
 from sqlalchemy import Connection
 
-from jobs.ledger import queries
+from jobs.ledger import queries, samples
 from webapp.models import PAGE
-from webapp.pages import dashboard
+from webapp.pages import fragments
 from webapp.streaming.feed import Change, since
 from webapp.streaming.streams import event, open_stream
-from webapp.views import sample_views
+from webapp.views import history_view
 
 blueprint = APIBlueprint("live", __name__, enable_openapi=False)
 
@@ -42,11 +42,11 @@ class Pages:
 
     def _rows(self, connection: Connection, change: Change) -> bytes:
         if change is None or len(change) > PAGE:
-            return event("reset", dashboard.rows_html(queries.page(connection, limit=PAGE)))
-        return event("jobs", dashboard.rows_html(change)) if change else b""
+            return event("reset", fragments.rows_html(queries.page(connection, limit=PAGE)))
+        return event("jobs", fragments.rows_html(change)) if change else b""
 
     def _samples(self, connection: Connection) -> bytes:
-        views = sample_views(queries.samples(connection, self._sampled_at))
+        views = history_view(samples.since(connection, self._sampled_at))
         if views:
             self._sampled_at = views[-1]["at"]
         return b"".join(event("sample", json.dumps(view)) for view in views)
@@ -55,7 +55,7 @@ class Pages:
         if time.monotonic() < self._next_panel:
             return b""
         self._next_panel = time.monotonic() + PANEL_EVERY
-        self._panel = event("panel", dashboard.panel_html(connection))
+        self._panel = event("panel", fragments.panel_html(connection))
         return self._panel
 
 

@@ -9,17 +9,18 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from jobs.ledger import queries
+from jobs.ledger.records import Job
 
 #: Most changed jobs that are told one by one; beyond that a viewer is told to load its list again.
 LARGEST_CHANGE = 500
 #: Seconds that looks overlap, for commits that were under way.
 OVERLAP = 5.0
 
-#: Changed rows, in order of acceptance, or ``None`` for "too many: load the list again".
-Change = Sequence[Row[Any]] | None
+#: Changed jobs, in order of acceptance, or ``None`` for "too many: load the list again".
+Change = Sequence[Job] | None
 
 
 class Feed:
@@ -45,7 +46,7 @@ class Feed:
         return [row for row in rows if before.get(row.id) != self._known[row.id]]
 
     @staticmethod
-    def _signatures(rows: Sequence[Row[Any]]) -> dict[str, tuple[Any, ...]]:
+    def _signatures(rows: Sequence[Job]) -> dict[str, tuple[Any, ...]]:
         return {row.id: (row.state, row.progress, row.attempts, row.info) for row in rows}
 
 

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from jobs import states
-from jobs.ledger import moves, queries
+from jobs.ledger import attempts, keys, moves, queries, workers
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import RELAY_GRACE, DueJob, NewJob
+from jobs.ledger.records import RELAY_GRACE, IdempotencyKey, KeyReused, NewJob
+from jobs.states import State
 
 MAX_DELIVERIES = 3
 
@@ -14,17 +14,13 @@ MAX_DELIVERIES = 3
 def submitted(ledger: Ledger, **fields: Any) -> NewJob:
     new = NewJob(type="heavy", queue="heavy", params={"seconds": 1}, **fields)
     with ledger.writing() as connection:
-        moves.submit(connection, new)
+        moves.add(connection, new)
     return new
 
 
 def row(ledger: Ledger, job_id: str) -> Any:
     with ledger.reading() as connection:
         return queries.find(connection, job_id)
-
-
-def due_job(new: NewJob) -> DueJob:
-    return DueJob(id=new.id, type=new.type, queue=new.queue, params=new.params, due_at=new.due_at)
 
 
 def claim(ledger: Ledger, job_id: str, by: str = "w1") -> int | None:
@@ -34,22 +30,22 @@ def claim(ledger: Ledger, job_id: str, by: str = "w1") -> int | None:
 
 def test_a_job_goes_its_way_from_submission_to_success(ledger: Ledger) -> None:
     new = submitted(ledger)
-    assert row(ledger, new.id).state == states.PENDING
+    assert row(ledger, new.id).state == State.PENDING
     assert row(ledger, new.id).due_at == pytest.approx(new.created_at + RELAY_GRACE)
 
     with ledger.writing() as connection:
-        moves.published(connection, [due_job(new)])
+        moves.mark_published(connection, [new.due])
     assert row(ledger, new.id).due_at is None
 
     attempt = claim(ledger, new.id)
     assert attempt == 1
     with ledger.writing() as connection:
         assert moves.report_progress(connection, new.id, attempt, {"percent": 40, "message": "on it"})
-    assert (row(ledger, new.id).state, row(ledger, new.id).progress) == (states.PROGRESS, 40)
+    assert (row(ledger, new.id).state, row(ledger, new.id).progress) == (State.PROGRESS, 40)
     with ledger.writing() as connection:
         assert moves.succeed(connection, new.id, attempt, {"answer": 42})
     ended = row(ledger, new.id)
-    assert (ended.state, ended.result, ended.progress, ended.worker) == (states.SUCCESS, {"answer": 42}, 100, "w1")
+    assert (ended.state, ended.result, ended.progress, ended.worker) == (State.SUCCESS, {"answer": 42}, 100, "w1")
     assert ended.ended_at >= ended.started_at >= ended.created_at
 
 
@@ -64,19 +60,19 @@ def test_each_attempt_that_ended_in_another_is_remembered(ledger: Ledger) -> Non
         moves.release(connection, [new.id], "second/1", MAX_DELIVERIES)
     assert claim(ledger, new.id, "third/1") == 3
     with ledger.reading() as connection:
-        past = queries.past_attempts(connection, new.id)
+        past = attempts.past(connection, new.id)
     assert [(attempt.number, attempt.worker) for attempt in past] == [(1, "first/1"), (2, "second/1")]
     assert [attempt.error for attempt in past] == [
         "The mail server is away.",
         "The worker was lost; the job is run again.",
     ]
-    assert all(attempt.started_at <= attempt.ended_at for attempt in past)
+    assert all((attempt.started_at or 0) <= attempt.ended_at for attempt in past)
 
     with ledger.writing() as connection:
         assert moves.succeed(connection, new.id, 3, None)
         assert moves.expire(connection, time.time() + 1, 10) == 1
     with ledger.reading() as connection:
-        assert queries.past_attempts(connection, new.id) == []
+        assert attempts.past(connection, new.id) == []
 
 
 def test_a_second_delivery_cannot_claim(ledger: Ledger) -> None:
@@ -91,7 +87,7 @@ def test_a_publisher_that_marks_late_does_not_undo_a_retry(ledger: Ledger) -> No
     with ledger.writing() as connection:
         moves.retry_later(connection, new.id, "again", time.time() + 60, attempt=1)
     with ledger.writing() as connection:
-        moves.published(connection, [due_job(new)])
+        moves.mark_published(connection, [new.due])
     assert row(ledger, new.id).due_at is not None
 
 
@@ -125,12 +121,12 @@ def test_cancelling_ends_a_job_for_good(ledger: Ledger, running: bool) -> None:
     if running:
         claim(ledger, new.id)
     with ledger.writing() as connection:
-        assert moves.cancel(connection, new.id) == (states.STARTED if running else states.PENDING)
+        assert moves.cancel(connection, new.id) == (State.STARTED if running else State.PENDING)
         assert moves.cancel(connection, new.id) is None
         assert not moves.succeed(connection, new.id, 1, "too late")
     assert claim(ledger, new.id) is None
     ended = row(ledger, new.id)
-    assert (ended.state, ended.due_at) == (states.REVOKED, None)
+    assert (ended.state, ended.due_at) == (State.REVOKED, None)
 
 
 def test_a_job_that_keeps_losing_its_worker_fails_with_a_reason(ledger: Ledger) -> None:
@@ -140,7 +136,7 @@ def test_a_job_that_keeps_losing_its_worker_fails_with_a_reason(ledger: Ledger) 
         with ledger.writing() as connection:
             moves.release(connection, [new.id], "w1", MAX_DELIVERIES)
     ended = row(ledger, new.id)
-    assert ended.state == states.FAILURE
+    assert ended.state == State.FAILURE
     assert ended.error == "Given up: the worker process died 3 times while running this job."
 
 
@@ -150,7 +146,7 @@ def test_a_worker_that_is_stopped_does_not_count_as_dead(ledger: Ledger) -> None
         assert claim(ledger, new.id) is not None
         with ledger.writing() as connection:
             moves.release(connection, [new.id], "w1", MAX_DELIVERIES, stopped=True)
-    assert row(ledger, new.id).state == states.RETRY
+    assert row(ledger, new.id).state == State.RETRY
 
 
 def test_retries_that_the_task_asks_for_do_not_count_as_deaths(ledger: Ledger) -> None:
@@ -162,7 +158,7 @@ def test_retries_that_the_task_asks_for_do_not_count_as_deaths(ledger: Ledger) -
     assert claim(ledger, new.id)
     with ledger.writing() as connection:
         moves.release(connection, [new.id], "w1", MAX_DELIVERIES)
-    assert row(ledger, new.id).state == states.RETRY
+    assert row(ledger, new.id).state == State.RETRY
 
 
 def test_a_job_without_a_row_is_adopted(ledger: Ledger) -> None:
@@ -170,19 +166,19 @@ def test_a_job_without_a_row_is_adopted(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         assert moves.adopt(connection, new, "w1") == 1
         assert moves.adopt(connection, new, "w2") is None
-    assert row(ledger, new.id).state == states.STARTED
+    assert row(ledger, new.id).state == State.STARTED
 
 
 def test_a_worker_that_retires_gives_back_what_it_held(ledger: Ledger) -> None:
     new = submitted(ledger)
     with ledger.writing() as connection:
-        moves.register_worker(connection, "w1", "celery", "heavy", 2)
-        assert moves.renew_lease(connection, "w1")
+        workers.register(connection, "w1", "celery", "heavy", 2)
+        assert workers.renew_lease(connection, "w1")
     claim(ledger, new.id)
     with ledger.writing() as connection:
-        moves.retire_worker(connection, "w1", MAX_DELIVERIES)
-        assert not moves.renew_lease(connection, "w1")
-    assert row(ledger, new.id).state == states.RETRY
+        workers.retire(connection, "w1", MAX_DELIVERIES)
+        assert not workers.renew_lease(connection, "w1")
+    assert row(ledger, new.id).state == State.RETRY
     with ledger.reading() as connection:
         assert [job.id for job in queries.due(connection, 10)] == [new.id]
 
@@ -190,11 +186,11 @@ def test_a_worker_that_retires_gives_back_what_it_held(ledger: Ledger) -> None:
 def test_republishing_makes_only_waiting_jobs_due(ledger: Ledger) -> None:
     waiting, running = submitted(ledger), submitted(ledger)
     with ledger.writing() as connection:
-        moves.published(connection, [due_job(waiting), due_job(running)])
+        moves.mark_published(connection, [waiting.due, running.due])
     claim(ledger, running.id)
     with ledger.writing() as connection:
-        assert queries.handed_over(connection, "heavy", time.time() + 1) == 1
-        assert moves.republish(connection, [waiting.id, running.id]) == 1
+        assert queries.count_unclaimed(connection, "heavy", time.time() + 1) == 1
+        assert moves.mark_due(connection, [waiting.id, running.id]) == 1
     with ledger.reading() as connection:
         assert [job.id for job in queries.due(connection, 10)] == [waiting.id]
 
@@ -208,14 +204,28 @@ def test_expiry_removes_only_what_ended_long_ago(ledger: Ledger) -> None:
     assert row(ledger, new.id) is not None
 
 
+def key(print_: str = "print") -> IdempotencyKey:
+    return IdempotencyKey(text="key", fingerprint=print_)
+
+
+def test_a_key_stands_for_the_first_job_that_came_with_it(ledger: Ledger) -> None:
+    first, second = (NewJob(type="heavy", queue="heavy", params={}) for _ in range(2))
+    with ledger.writing() as connection:
+        assert moves.add_once(connection, first, key()) == first.id
+        assert moves.add_once(connection, second, key()) == first.id
+        with pytest.raises(KeyReused):
+            moves.add_once(connection, second, key("of another request"))
+    assert row(ledger, second.id) is None
+
+
 def test_old_idempotency_keys_are_forgotten(ledger: Ledger) -> None:
     first, second, third = (NewJob(type="heavy", queue="heavy", params={}) for _ in range(3))
     with ledger.writing() as connection:
-        assert moves.submit_once(connection, first, "key", "print") == first.id
-        moves.expire(connection, first.created_at, 10)
-        assert moves.submit_once(connection, second, "key", "print") == first.id
-        moves.expire(connection, time.time() + 1, 10)
-        assert moves.submit_once(connection, third, "key", "print") == third.id
+        assert moves.add_once(connection, first, key()) == first.id
+        assert keys.expire(connection, first.created_at, 10) == 0
+        assert moves.add_once(connection, second, key()) == first.id
+        assert keys.expire(connection, time.time() + 1, 10) == 1
+        assert moves.add_once(connection, third, key()) == third.id
 
 
 def test_pages_hold_every_job_once_newest_first(ledger: Ledger) -> None:
@@ -235,7 +245,7 @@ def test_pages_hold_every_job_once_newest_first(ledger: Ledger) -> None:
             before = rows[-1].seq
 
     assert walk() == ids[::-1]
-    assert walk(in_states=[states.STARTED]) == ids[::2][::-1]
-    assert walk(in_states=[states.STARTED, states.PENDING]) == ids[::-1]
+    assert walk(in_states=[State.STARTED]) == ids[::2][::-1]
+    assert walk(in_states=[State.STARTED, State.PENDING]) == ids[::-1]
     assert walk(of_type="heavy") == ids[::-1]
     assert walk(of_type="add") == []

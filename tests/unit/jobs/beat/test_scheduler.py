@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from jobs.app import app
 from jobs.beat import scheduler
-from jobs.ledger import moves, queries
+from jobs.ledger import workers
 from jobs.ledger.database import Ledger
 from jobs.ledger.schema import worker
 from jobs.settings import settings
@@ -36,7 +36,7 @@ class Beat:
 
     def workers(self) -> int:
         with self._ledger.reading() as connection:
-            return len(queries.workers(connection))
+            return len(workers.registered(connection))
 
 
 @pytest.mark.parametrize("clock", [1e9 - 3600, 1e9, 1e9 + 3600])
@@ -44,7 +44,7 @@ def test_a_worker_whose_clock_is_wrong_lives_as_long_as_it_renews_its_lease(
     clock: float, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ledger.writing() as connection:
-        moves.register_worker(connection, "w1", "w1", "heavy", 1)
+        workers.register(connection, "w1", "w1", "heavy", 1)
     beat = Beat(ledger, monkeypatch)
     lease = settings().worker_lease
     beat.watch(3 * lease, first_renewal=clock)

@@ -16,10 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import Connection
 
 from jobs import states
-from jobs.ledger import moves, queries
+from jobs.ledger import keys, moves, queries, workers
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import DueJob, NewJob
+from jobs.ledger.records import DueJob, IdempotencyKey, KeyReused, NewJob
 from jobs.ledger.schema import metadata
+from jobs.states import State
 from tests.support.project import ROOT, project_files
 from tests.support.soundness import unsound_jobs
 
@@ -60,8 +61,8 @@ def new_job(**fields: Any) -> NewJob:
     return NewJob(type="heavy", queue="heavy", params={}, **fields)
 
 
-def as_due(new: NewJob, due_at: float | None) -> DueJob:
-    return DueJob(id=new.id, type=new.type, queue=new.queue, params=new.params, due_at=due_at or 0)
+def a_key(text: str, fingerprint: str = "print") -> IdempotencyKey:
+    return IdempotencyKey(text=text, fingerprint=fingerprint)
 
 
 # --- each move from each state ---------------------------------------------------------------------------------------
@@ -70,18 +71,18 @@ def as_due(new: NewJob, due_at: float | None) -> DueJob:
 def bring_to(connection: Connection, state: str) -> NewJob:
     """Return a job in that state, at its first attempt by the worker w1 if it has begun."""
     new = new_job()
-    moves.submit(connection, new)
-    if state in (states.STARTED, states.PROGRESS, states.SUCCESS, states.FAILURE, states.RETRY):
+    moves.add(connection, new)
+    if state in (State.STARTED, State.PROGRESS, State.SUCCESS, State.FAILURE, State.RETRY):
         moves.claim(connection, new.id, "w1")
-    if state == states.PROGRESS:
+    if state == State.PROGRESS:
         moves.report_progress(connection, new.id, 1, {"percent": 50})
-    elif state == states.SUCCESS:
+    elif state == State.SUCCESS:
         moves.succeed(connection, new.id, 1, "result")
-    elif state == states.FAILURE:
+    elif state == State.FAILURE:
         moves.fail(connection, new.id, "error", attempt=1)
-    elif state == states.RETRY:
+    elif state == State.RETRY:
         moves.retry_later(connection, new.id, "error", time.time() - 1, attempt=1)
-    elif state == states.REVOKED:
+    elif state == State.REVOKED:
         moves.cancel(connection, new.id)
     return new
 
@@ -90,14 +91,14 @@ Move = Callable[[Connection, NewJob], object]
 
 #: By the name in the drawing, every way to call it that may make a difference.
 MOVES: dict[str, list[Move]] = {
-    "submit": [lambda connection, _: moves.submit(connection, new_job())],
-    "submit_once": [lambda connection, _: moves.submit_once(connection, new_job(), "key", "print")],
+    "add": [lambda connection, _: moves.add(connection, new_job())],
+    "add_once": [lambda connection, _: moves.add_once(connection, new_job(), a_key("key"))],
     "adopt": [
         lambda connection, new: moves.adopt(connection, new, "w2"),
         lambda connection, _: moves.adopt(connection, new_job(), "w2"),
     ],
-    "published": [lambda connection, new: moves.published(connection, [as_due(new, new.due_at)])],
-    "republish": [lambda connection, new: moves.republish(connection, [new.id])],
+    "mark_published": [lambda connection, new: moves.mark_published(connection, [new.due])],
+    "mark_due": [lambda connection, new: moves.mark_due(connection, [new.id])],
     "claim": [lambda connection, new: moves.claim(connection, new.id, "w2")],
     "report_progress": [lambda connection, new: moves.report_progress(connection, new.id, 1, {"percent": 60})],
     "succeed": [lambda connection, new: moves.succeed(connection, new.id, 1, "another result")],
@@ -110,7 +111,7 @@ MOVES: dict[str, list[Move]] = {
         lambda connection, new: moves.release(connection, [new.id], "w1", MAX_DELIVERIES),
         lambda connection, new: moves.release(connection, [new.id], "w1", MAX_DELIVERIES, stopped=True),
         lambda connection, new: moves.release(connection, [new.id], "w1", 1),
-        lambda connection, _: moves.retire_worker(connection, "w1", MAX_DELIVERIES),
+        lambda connection, _: workers.retire(connection, "w1", MAX_DELIVERIES),
     ],
     "cancel": [lambda connection, new: moves.cancel(connection, new.id)],
     "expire": [
@@ -124,7 +125,7 @@ def test_each_move_from_each_state_is_as_drawn(ledger: Ledger) -> None:
     found: Drawn = {}
     with ledger.writing() as connection:
         note_changes(connection)
-        for state in states.ALL:
+        for state in State:
             for name, ways in MOVES.items():
                 for move in ways:
                     with connection.begin_nested() as alone:
@@ -163,6 +164,7 @@ class Interleavings(RuleBasedStateMachine):
     def start(self) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.ledger = Ledger(f"sqlite:///{self.folder.name}/backend.db")
+        self.ledger.create()
         self.scope = self.ledger.writing()  # one transaction for all, since none of this needs a disk
         self.connection = self.scope.__enter__()
         metadata.create_all(self.connection)
@@ -176,7 +178,7 @@ class Interleavings(RuleBasedStateMachine):
         self.read: list[DueJob] = []
         self.before: dict[str, Any] = {}
         self.results: dict[str, Any] = {}
-        self.submit(None)
+        self.add(None)
 
     def teardown(self) -> None:
         if not hasattr(self, "scope"):
@@ -198,21 +200,23 @@ class Interleavings(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.jobs) < JOBS)
     @rule(wait=st.sampled_from([None, -1, 60]))
-    def submit(self, wait: float | None) -> None:
+    def add(self, wait: float | None) -> None:
         new = new_job(run_at=None if wait is None else time.time() + wait)
-        moves.submit(self.connection, new)
+        moves.add(self.connection, new)
         self.jobs.append(new)
 
     @rule(key=st.sampled_from(["a", "b"]), same=st.booleans())
-    def submit_once(self, key: str, same: bool) -> None:
+    def add_once(self, key: str, same: bool) -> None:
         new = new_job()
-        stands_for = moves.submit_once(self.connection, new, key, "print" if same or key not in self.keys else "other")
         if key not in self.keys:
-            assert stands_for == new.id
+            assert moves.add_once(self.connection, new, a_key(key)) == new.id
             self.keys[key] = new.id
             self.jobs.append(new)
+        elif same:
+            assert moves.add_once(self.connection, new, a_key(key)) == self.keys[key]
         else:
-            assert stands_for == (self.keys[key] if same else None)
+            with pytest.raises(KeyReused):
+                moves.add_once(self.connection, new, a_key(key, "other"))
 
     @rule(which=ANY)
     def cancel(self, which: int) -> None:
@@ -227,7 +231,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(which=ANY)
     def the_relay_holds_a_job(self, which: int) -> None:
         new = self.jobs[which % len(self.jobs)]
-        self.read.append(as_due(new, new.due_at))
+        self.read.append(new.due)
 
     @precondition(lambda self: self.read)
     @rule(which=ANY, keep=st.booleans())
@@ -235,7 +239,7 @@ class Interleavings(RuleBasedStateMachine):
         due = self.read[which % len(self.read)]
         if not keep:
             self.read.remove(due)
-        moves.published(self.connection, [due])
+        moves.mark_published(self.connection, [due])
 
     # --- workers
 
@@ -296,17 +300,17 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(by=WORKERS, stopped=st.booleans())
     def retire(self, by: str, stopped: bool) -> None:
-        moves.retire_worker(self.connection, by, MAX_DELIVERIES, stopped=stopped)
+        workers.retire(self.connection, by, MAX_DELIVERIES, stopped=stopped)
         assert by not in queries.holders(self.connection)
 
     @rule()
     def republish_what_the_broker_has_lost(self) -> None:
-        ids = queries.handed_over_ids(self.connection, "heavy", time.time() + 1, 10)
-        assert moves.republish(self.connection, ids) == len(ids)
+        ids = queries.unclaimed(self.connection, "heavy", time.time() + 1, 10)
+        assert moves.mark_due(self.connection, ids) == len(ids)
 
     @rule(which=ANY)
     def republish_at_a_wrong_time(self, which: int) -> None:
-        moves.republish(self.connection, [self.one(which)])
+        moves.mark_due(self.connection, [self.one(which)])
 
     @rule(everything=st.integers(0, 9))
     def expire(self, everything: int) -> None:
@@ -315,6 +319,7 @@ class Interleavings(RuleBasedStateMachine):
             return
         ended = {job_id for job_id in self.before if self.row(job_id).ended_at is not None}
         moves.expire(self.connection, time.time() + 1, 10)
+        keys.expire(self.connection, time.time() + 1, 10)
         for job_id in ended:
             assert self.row(job_id) is None
             del self.before[job_id]
@@ -342,9 +347,9 @@ class Interleavings(RuleBasedStateMachine):
                 for counter in ("attempts", "deaths", "retries"):
                     assert getattr(now, counter) >= getattr(before, counter)
                 if before.state in states.ENDED:
-                    assert tuple(now) == tuple(before), "an ended job has changed"
+                    assert now == before, "an ended job has changed"
             if new.id in self.results:
-                assert (now.state, now.result) == (states.SUCCESS, self.results[new.id])
+                assert (now.state, now.result) == (State.SUCCESS, self.results[new.id])
             self.before[new.id] = now
 
     @invariant()
@@ -360,11 +365,11 @@ class Interleavings(RuleBasedStateMachine):
     def everything_reaches_an_end(self) -> None:
         """Recover as beat does when all workers and messages are gone, then run what is due, once."""
         for by in queries.holders(self.connection):
-            moves.retire_worker(self.connection, by, 1000)
-        moves.republish(self.connection, queries.handed_over_ids(self.connection, "heavy", time.time() + 1, 10))
+            workers.retire(self.connection, by, 1000)
+        moves.mark_due(self.connection, queries.unclaimed(self.connection, "heavy", time.time() + 1, 10))
         self.connection.exec_driver_sql("UPDATE job SET due_at = 0 WHERE due_at IS NOT NULL")  # time goes by
         for due in queries.due(self.connection, 100):
-            moves.published(self.connection, [due])
+            moves.mark_published(self.connection, [due])
             attempt = moves.claim(self.connection, due.id, "last")
             assert attempt is not None
             assert moves.succeed(self.connection, due.id, attempt, "at last")

@@ -44,9 +44,9 @@ def live(ledger: Ledger, jobs: int) -> None:
         batch = [NewJob(type="heavy", queue="heavy", params={"seconds": 1}) for _ in range(BATCH)]
         with ledger.writing() as connection:
             for new in batch:
-                moves.submit(connection, new)
+                moves.add(connection, new)
         with ledger.writing() as connection:
-            moves.published(
+            moves.mark_published(
                 connection,
                 [
                     DueJob(id=new.id, type=new.type, queue=new.queue, params=new.params, due_at=new.due_at)

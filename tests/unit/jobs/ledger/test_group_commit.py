@@ -16,7 +16,7 @@ def test_writes_from_many_threads_all_arrive(ledger: Ledger) -> None:
     commits = GroupCommit(ledger)
     new_jobs = [NewJob(type="heavy", queue="heavy", params={}) for _ in range(200)]
     with ThreadPoolExecutor(32) as pool:
-        list(pool.map(lambda new: commits.run(lambda connection: moves.submit(connection, new), 10), new_jobs))
+        list(pool.map(lambda new: commits.run(lambda connection: moves.add(connection, new), 10), new_jobs))
     with ledger.reading() as connection:
         assert queries.backlog(connection) == 200
 
@@ -56,5 +56,5 @@ def test_a_write_that_has_not_begun_is_withdrawn_when_nobody_waits_any_more(ledg
     commits = GroupCommit(ledger)
     new = NewJob(type="heavy", queue="heavy", params={})
     with ledger.writing(), pytest.raises(TimeoutError):  # this holds the writers' lock
-        commits.run(lambda connection: moves.submit(connection, new), 0.1)
+        commits.run(lambda connection: moves.add(connection, new), 0.1)
     assert commits.run(queries.backlog, 10) == 0

@@ -18,12 +18,12 @@ import pysqlite3._sqlite3
 import pysqlite3.dbapi2
 import pytest
 
-from jobs import states
 from jobs.commands.migrate import upgrade
 from jobs.ledger import database, moves
 from jobs.ledger.database import Ledger
 from jobs.ledger.group_commit import GroupCommit
 from jobs.ledger.records import NewJob
+from jobs.states import State
 from tests.support.power_cut import Cut, Event, Log, cuts, events, record
 from tests.support.soundness import faults
 
@@ -48,7 +48,7 @@ def use_the_ledger(file: Path, log_file: Path) -> None:
         for count in range(JOBS):
             new = NewJob(type="heavy", queue="heavy", params={"text": "x" * random.randrange(3000)})
             log.add(Event("asked", new.id, data=ACCEPTED))
-            commits.run(partial(moves.submit, new=new), 30)
+            commits.run(partial(moves.add, new=new), 30)
             log.add(Event("promised", new.id, data=ACCEPTED))
             with ledger.writing(durable=False) as connection:
                 assert moves.claim(connection, new.id, f"worker {number}") == 1
@@ -97,7 +97,7 @@ def broken_promises(cut: Cut) -> list[str]:
     for job_id, promise in cut.promised.items():
         if job_id not in rows:
             found.append(f"{job_id} is lost")
-        elif promise != ACCEPTED and rows[job_id] != (states.SUCCESS, promise):
+        elif promise != ACCEPTED and rows[job_id] != (State.SUCCESS, promise):
             found.append(f"the result {promise} of {job_id} is lost: {rows[job_id]}")
     return found
 

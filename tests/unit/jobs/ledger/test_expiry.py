@@ -8,7 +8,7 @@ from sqlalchemy import event
 
 from jobs.ledger import expiry, mails, moves, queries
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import NewJob
+from jobs.ledger.records import IdempotencyKey, NewJob
 
 
 def add_ended(ledger: Ledger, count: int) -> None:
@@ -16,7 +16,7 @@ def add_ended(ledger: Ledger, count: int) -> None:
     with ledger.writing() as connection:
         for _ in range(count):
             new = NewJob(type="email_sending", queue="export", params={"subject": "x" * 500})
-            moves.submit_once(connection, new, f"key of {new.id}", "print")
+            moves.add_once(connection, new, IdempotencyKey(text=f"key of {new.id}", fingerprint="print"))
             mails.reserve(connection, new.id, 1)
             moves.cancel(connection, new.id)
 
@@ -69,7 +69,8 @@ def test_what_does_not_fit_into_the_time_is_left_for_the_next(ledger: Ledger) ->
 def test_keys_alone_are_removed_as_well(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         for number in range(25):
-            moves.submit_once(connection, NewJob(type="heavy", queue="heavy", params={}), f"key {number}", "print")
+            new = NewJob(type="heavy", queue="heavy", params={})
+            moves.add_once(connection, new, IdempotencyKey(text=f"key {number}", fingerprint="print"))
     assert expiry.remove_old(ledger, time.time() + 1, budget=60) == 25
     assert (count(ledger, "job"), count(ledger, "idempotency")) == (25, 0)
 

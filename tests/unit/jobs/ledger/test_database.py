@@ -37,7 +37,7 @@ def test_migrations_make_the_schema_that_the_code_uses(ledger: Ledger) -> None:
 
 def test_migrating_twice_changes_nothing(ledger: Ledger) -> None:
     with ledger.writing() as connection:
-        moves.submit(connection, new_job())
+        moves.add(connection, new_job())
     upgrade(ledger)
     with ledger.reading() as connection:
         assert queries.backlog(connection) == 1
@@ -62,7 +62,7 @@ def test_writers_in_several_processes_take_turns(ledger: Ledger) -> None:
             try:
                 for _ in range(25):
                     with ledger.writing() as connection:
-                        moves.submit(connection, new_job())
+                        moves.add(connection, new_job())
                 status = 0
             finally:
                 os._exit(status)
@@ -91,7 +91,7 @@ def test_a_ledger_locked_by_others_is_an_error_after_a_known_time(
         with pytest.raises(OperationalError, match="locked"), ledger.writing():
             pass
         # Somebody who can wait gets through when the lock is gone.
-        done = threading.Thread(target=ledger.insist, args=(lambda c: moves.submit(c, new_job()), 30))
+        done = threading.Thread(target=ledger.insist, args=(lambda c: moves.add(c, new_job()), 30))
         done.start()
         other.communicate("go on")
     done.join(30)

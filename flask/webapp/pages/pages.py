@@ -1,0 +1,125 @@
+"""The pages for people, at the addresses that give programs JSON."""
+
+from collections.abc import Callable
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, request
+from pydantic import ConfigDict, Field, ValidationError
+
+from jobs.catalogue import JOB_TYPES, QUEUES
+from jobs.ledger import attempts
+from jobs.ledger.database import ledger
+from jobs.states import State
+from webapp.models import JobsQuery, TodosQuery
+from webapp.negotiation import wants_html
+from webapp.operations import find_job, list_jobs, list_todos
+from webapp.pages import forms
+from webapp.pages.fragments import panel_html, rows_html
+from webapp.problems import fields_problem
+from webapp.rendering import render
+
+blueprint = APIBlueprint("pages", __name__, enable_openapi=False)
+
+#: Characters of an id that a search needs.
+SHORTEST_SEARCH = 4
+
+#: What a page says after a form was posted; the address has only the word.
+NOTICES = {
+    "accepted": "Accepted: the job is on disk.",
+    "cancelled": "Cancelled.",
+    "retried": "Accepted again, as a new job.",
+    "added": "Added.",
+    "saved": "Saved.",
+    "deleted": "Deleted.",
+}
+
+
+class ListQuery(JobsQuery):
+    """Query of the page of jobs: that of the API, and a search."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    q: str | None = Field(None, min_length=SHORTEST_SEARCH, max_length=36)
+
+
+@blueprint.before_app_request
+def page_for_browsers() -> Response | None:
+    """Answer a browser with a page where there is one; everything else goes its way."""
+    if request.method not in ("GET", "HEAD") or request.endpoint not in _PAGES or not wants_html():
+        return None
+    return _PAGES[request.endpoint](**(request.view_args or {}))
+
+
+def jobs_page(form: forms.Form | None = None) -> Response:
+    """Show the jobs, a form to submit one, and the queues; with a ``form``, the one that was sent with its errors."""
+    query = _checked(ListQuery, {name: text for name, text in request.args.items() if text})
+    prefix = query.q.strip().lower() if query.q else None
+    name = request.args.get("form", "heavy")
+    jobs, older = list_jobs(query, prefix)
+    with ledger().reading() as connection:
+        panel = panel_html(connection)
+    return _page(
+        "jobs.html",
+        422 if form else 200,
+        form=form or forms.blank(name if name in JOB_TYPES else "heavy"),
+        job_types=JOB_TYPES,
+        all_states=tuple(State),
+        query=query,
+        prefix=prefix or "",
+        rows=rows_html(jobs),
+        older=older,
+        panel=panel,
+        queue_names=list(QUEUES),
+    )
+
+
+def job_page(task_id: str) -> Response:
+    """Show everything about a job."""
+    job = find_job(task_id)
+    with ledger().reading() as connection:
+        past = attempts.past(connection, task_id)
+    return _page("job.html", row=job, attempts=past)
+
+
+def todos_page(
+    status: int = 200, *, new: str = "", error: str = "", changed: int | None = None, text: str = ""
+) -> Response:
+    """Show the to-dos; with an ``error``, that of a new one or of the one that was to be ``changed``."""
+    query = _checked(TodosQuery, {name: text for name, text in request.args.items() if name == "cursor" and text})
+    todos, after = list_todos(query)
+    return _page(
+        "todos.html",
+        status,
+        rows=todos,
+        after=after,
+        cursor=query.cursor,
+        new=new,
+        error=error,
+        changed=changed,
+        text=text,
+    )
+
+
+_PAGES: dict[str, Callable[..., Response]] = {
+    "home.index": jobs_page,
+    "tasks.listing": jobs_page,
+    "tasks.show": job_page,
+    "todos.listing": todos_page,
+}
+
+
+def _page(template: str, status: int = 200, **values: Any) -> Response:
+    notice = NOTICES.get(request.args.get("said", ""), "")
+    answer = Response(render(template, notice=notice, **values), status, mimetype="text/html")
+    answer.headers["Cache-Control"] = "no-store"  # going back loads the page again, so that it shows what is now
+    return answer
+
+
+def _checked(model: Any, values: dict[str, str]) -> Any:
+    """Return the query of a page. Raises a 422 problem that names the field."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        found = [{"field": str(item["loc"][0]), "message": item["msg"]} for item in error.errors()]
+        raise fields_problem(422, found) from None

@@ -1,0 +1,21 @@
+"""What the queues looked like, every few seconds: the table ``sample``."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from sqlalchemy import Connection, delete, insert, select
+
+from jobs.ledger.records import QueueSample
+from jobs.ledger.schema import sample
+
+
+def record(connection: Connection, samples: Sequence[QueueSample], keep_since: float) -> None:
+    """Write samples, and delete those from before ``keep_since``."""
+    connection.execute(insert(sample), [asdict(each) for each in samples])
+    connection.execute(delete(sample).where(sample.c.at < keep_since))
+
+
+def since(connection: Connection, moment: float) -> list[QueueSample]:
+    """Return the samples taken after that time, oldest first."""
+    rows = connection.execute(select(sample).where(sample.c.at > moment).order_by(sample.c.at))
+    return [QueueSample(**row._mapping) for row in rows]

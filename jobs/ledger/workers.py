@@ -1,0 +1,42 @@
+"""The workers that are registered, and their leases: the table ``worker``."""
+
+import time
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from jobs.ledger import moves, queries
+from jobs.ledger.records import Worker
+from jobs.ledger.schema import worker
+
+
+def register(connection: Connection, worker_id: str, name: str, queues: str, concurrency: int) -> None:
+    """Write the row of a worker that starts."""
+    now = time.time()
+    connection.execute(
+        insert(worker).values(
+            id=worker_id, name=name, queues=queues, concurrency=concurrency, started_at=now, seen_at=now
+        )
+    )
+
+
+def renew_lease(connection: Connection, worker_id: str) -> bool:
+    """Note that a worker lives; ``False`` if it was given up for dead meanwhile."""
+    statement = update(worker).where(worker.c.id == worker_id).values(seen_at=time.time())
+    return connection.execute(statement).rowcount == 1
+
+
+def retire(connection: Connection, worker_id: str, max_deliveries: int, *, stopped: bool = False) -> None:
+    """Remove a worker that was stopped or has died, and release the jobs that it still holds."""
+    moves.release(connection, queries.held_by(connection, worker_id), worker_id, max_deliveries, stopped=stopped)
+    connection.execute(delete(worker).where(worker.c.id == worker_id))
+
+
+def registered(connection: Connection) -> list[Worker]:
+    """Return the workers that are registered, by name."""
+    rows = connection.execute(select(worker).order_by(worker.c.name, worker.c.started_at))
+    return [Worker(**row._mapping) for row in rows]
+
+
+def living(connection: Connection, lease: float) -> list[Worker]:
+    """Return those that have given a sign of life within ``lease`` seconds."""
+    return [found for found in registered(connection) if found.alive(lease)]
