@@ -1,8 +1,8 @@
-"""How long others wait while a million old jobs are removed: with and without it, side by side.
+"""Measures how long reads and writes wait while a million old jobs are removed, and while none are removed.
 
-The load is the ledger's usual one, in processes of its own: writers that take jobs from submission to result, each move
-a transaction, and a reader that asks what lists, the backlog and the event feed ask. Phases with and without expiry
-alternate (A B A B ...), so that a disk that is slow by itself shows in both.
+The load is like that of a running stack. Several writer processes take jobs from submission to result, with one
+transaction for each move. One reader process asks what the lists, the backlog and the event feed ask. Phases with and
+without expiry alternate (A B A B ...), so that a disk that becomes slow shows in both.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob
 from jobs.states import State
 
-#: Rows of one transaction while the table is filled.
+#: Rows in one transaction while the table is filled.
 FILL = 20_000
-#: What the ended jobs are told apart by.
+#: The kinds of the ended jobs.
 TYPES = ("heavy", "add", "divide", "text")
 
 _FILL = """
@@ -40,7 +40,7 @@ FROM u
 
 
 def fill(ledger: Ledger, rows: int) -> None:
-    """Write rows of jobs that ended long ago; one in ten has an idempotency key, and one in a hundred ten mails."""
+    """Write rows of jobs that ended long ago. One in ten has an idempotency key, and one in a hundred has ten mails."""
     for done in range(0, rows, FILL):
         with ledger.writing(durable=False) as connection:
             values = {"rows": min(FILL, rows - done), "type": TYPES[done // FILL % len(TYPES)], "now": float(done)}
@@ -58,7 +58,7 @@ def fill(ledger: Ledger, rows: int) -> None:
 
 
 def write(url: str, seconds: float, pause: float) -> list[float]:
-    """Take jobs from submission to result for that time; return how long each transaction took, its wait included."""
+    """Take jobs from submission to result for `seconds`. Return the seconds of each transaction, with its wait."""
     ledger = Ledger(url)
     waits: list[float] = []
 
@@ -80,7 +80,7 @@ def write(url: str, seconds: float, pause: float) -> list[float]:
 
 
 def read(url: str, seconds: float, pause: float) -> list[float]:
-    """Ask what the web asks for that time; return how long each answer took."""
+    """Ask what the web asks for `seconds`. Return the seconds that each answer took."""
     ledger = Ledger(url)
     waits = []
     questions: list[Callable[..., object]] = [
@@ -101,7 +101,7 @@ def read(url: str, seconds: float, pause: float) -> list[float]:
 
 
 def phase(url: str, seconds: float, writers: int, pause: float, expiring: bool) -> tuple[list[float], list[float], int]:
-    """Run the load for that time; return the waits of writers and reader, and how many old jobs went meanwhile."""
+    """Run the load for `seconds`. Return the waits of writers and reader, and how many old jobs were removed."""
     removed = 0
     with multiprocessing.get_context("spawn").Pool(writers + 1) as pool:
         writing = [pool.apply_async(write, (url, seconds, pause)) for _ in range(writers)]
@@ -122,7 +122,7 @@ def row(name: str, waits: list[float]) -> str:
 
 
 def main() -> None:
-    """Fill a ledger, then put it under load with and without expiry in turns."""
+    """Fill a ledger, then put it under load, in phases with and without expiry."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=10)

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""What open dashboards cost everybody else: answers of POST /flask/heavy with many viewers and with none, in turn.
+"""Measures how much open dashboards slow down other requests.
 
-Arrivals are an open loop (a request is sent when its time has come, whether or not the one before has been answered),
-so that slow answers cannot hide themselves (Tene, "How NOT to Measure Latency").
+It sends POST /flask/heavy in turn with many viewers and with none, and compares the times of the answers. Each request
+is sent at its time, even if the one before has no answer yet: so one slow answer does not keep other requests back and
+out of the figures (Tene, "How NOT to Measure Latency").
 """
 
 import argparse
@@ -28,7 +29,7 @@ def main() -> int:
     parser.add_argument("--viewers", type=int, default=200, metavar="N", help="open dashboards (default: 200)")
     parser.add_argument("--rate", type=float, default=100, metavar="R", help="requests per second (default: 100)")
     parser.add_argument("--seconds", type=float, default=10, metavar="S", help="length of each run (default: 10)")
-    parser.add_argument("--rounds", type=int, default=4, metavar="N", help="runs with and without (default: 4)")
+    parser.add_argument("--rounds", type=int, default=4, metavar="N", help="runs of each kind (default: 4)")
     arguments = parser.parse_args()
     address = urlsplit(arguments.url)
     host, port = address.hostname or "localhost", address.port or 80
@@ -51,7 +52,7 @@ def main() -> int:
 
 
 def quantile(ordered: list[float], share: float) -> float:
-    """Return the value that this share of an ordered list does not exceed."""
+    """Return a quantile of an ordered list: with a share of 0.99 the value that 99 % of the list do not exceed."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
@@ -59,7 +60,7 @@ def quantile(ordered: list[float], share: float) -> float:
 
 
 async def requests(host: str, port: int, rate: float, seconds: float) -> list[float]:
-    """Send requests at that rate; return how long each took, in seconds, from when it was due."""
+    """Send `rate` requests per second. Return the seconds that each took, from the time at which it had to be sent."""
     idle: asyncio.LifoQueue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.LifoQueue()
     head = f"POST /flask/heavy HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
     times: list[float] = []
@@ -90,7 +91,7 @@ async def requests(host: str, port: int, rate: float, seconds: float) -> list[fl
 
 @contextmanager
 def watching(host: str, port: int, count: int) -> Iterator["Synchronized[int]"]:
-    """Keep so many dashboards open, in a process of their own; yield the count of bytes that they were sent."""
+    """Keep `count` dashboards open in a separate process; yield the number of bytes that they have received."""
     seen = multiprocessing.Value("Q", 0)
     ready, done = multiprocessing.Event(), multiprocessing.Event()
     process = multiprocessing.Process(target=_watch, args=(host, port, count, seen, ready, done))

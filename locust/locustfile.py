@@ -1,4 +1,4 @@
-"""Who uses the stack when it is under load: a swarm that only submits jobs, and a few users who wait for theirs."""
+"""The users that put the stack under load: many who only submit jobs, and a few who wait until their job has ended."""
 
 import time
 
@@ -8,20 +8,20 @@ END_STATES = ("SUCCESS", "FAILURE", "REVOKED")
 
 
 class JobUser(FastHttpUser):
-    """What both kinds of users do: submit a heavy job."""
+    """A user who can submit a heavy job: the base of both kinds of users."""
 
     abstract = True
 
     def on_start(self) -> None:
-        """Take a host with a slash at its end, too: every path here begins with one."""
+        """Remove a slash at the end of the host, because every path here starts with one."""
         self.client.base_url = self.client.base_url.rstrip("/")
 
     def submit_heavy(self) -> str | None:
-        """Submit a job and return its id, or None when it was not accepted."""
+        """Submit a job and return its id, or None if it was not accepted."""
         return self.expect(202, "task_id", "/flask/heavy")
 
     def expect(self, code: int, field: str, url: str, name: str | None = None) -> str | None:
-        """Return a field of the JSON answer to a GET; another code or no such field counts as a failure."""
+        """Return a field of the JSON answer to a GET; another code, or no such field, counts as a failure."""
         with self.client.get(url, name=name, catch_response=True) as response:
             try:
                 value = response.json()[field]
@@ -29,13 +29,13 @@ class JobUser(FastHttpUser):
                 value = None
             if response.status_code == code and value:
                 return str(value)
-            if response.status_code:  # else nothing answered, and Locust itself reports why
+            if response.status_code:  # without an answer there is no code, and Locust itself reports the error
                 response.failure(f"{response.status_code} instead of {code} with {field}: {response.text}")
             return None
 
 
 class SwarmUser(JobUser):
-    """Submits one job a second and never looks back; many of them make the queue grow."""
+    """Submits one job per second and does not look at it again. Many such users make the queue grow."""
 
     weight = 4
     wait_time = constant_pacing(1)
@@ -47,14 +47,14 @@ class SwarmUser(JobUser):
 
 
 class FollowingUser(JobUser):
-    """Submits a job, asks for its status until it has ended, and reports how long that took as `JOB heavy`."""
+    """Submits a job, asks for its status until it has ended, and reports the time it took as `JOB heavy`."""
 
     weight = 1
     wait_time = between(1, 3)
 
     @task
     def submit_and_follow(self) -> None:
-        """Submit a job and see it end."""
+        """Submit a job and wait until it has ended."""
         begun = time.monotonic()
         task_id = self.submit_heavy()
         status = None

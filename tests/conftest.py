@@ -1,4 +1,4 @@
-"""What every test shares: markers from folders, how Hypothesis searches, and a clean end when CI stops the run."""
+"""What all tests share: options, a marker for each folder, the stack, and a clean end when CI stops the run."""
 
 import fcntl
 import os
@@ -14,62 +14,62 @@ from hypothesis import settings
 from tests.support.project import ROOT
 from tests.support.stack import PREFIX, Stack, docker_answers, running
 
-#: Of each container's log, in the report of a test that failed.
+#: How many lines of each container's log the report of a failed test shows.
 LOG_LINES = 30
 
-# Machines differ in speed: no example may fail for being slow. CI repeats the same examples, so that a red run means
-# that the change broke something; at home each run tries new ones.
+# Some machines are slow, so no example has a time limit. CI always runs the same examples: a run that fails then means
+# that the change broke something. At home each run tries new examples.
 settings.register_profile("home", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "home")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of single tests; pytest looks for options in this file only."""
+    """Add the options of single tests here, because pytest looks for options in this file only."""
     parser.addoption(
         "--schemathesis-examples",
         type=int,
         default=30,
         metavar="N",
-        help="requests that Schemathesis makes up for each operation of the API (default: 30)",
+        help="how many requests Schemathesis makes up for each operation of the API (default: 30)",
     )
     parser.addoption(
         "--interleavings",
         type=int,
         default=20,
         metavar="N",
-        help="orders of up to 50 moves each in which the state machine of a job is tried (default: 20)",
+        help="how many random orders of up to 50 moves the test of a job's states tries (default: 20)",
     )
     parser.addoption(
         "--power-cuts",
         type=int,
         default=150,
         metavar="N",
-        help="moments of a load at which the power is cut (default: 150)",
+        help="at how many moments of a load the power is cut (default: 150)",
     )
     parser.addoption(
         "--jobs-of-a-day",
         type=int,
         default=300,
         metavar="N",
-        help="jobs that come and go while the size of the write-ahead log is watched (default: 300)",
+        help="how many jobs come and go while the test watches the size of the write-ahead log (default: 300)",
     )
     parser.addoption(
         "--jobs",
         type=int,
         metavar="N",
-        help="all of tests/chaos, N jobs for each fault, and write docs/reliability.md (default: a reduced set)",
+        help="run all of tests/chaos, N jobs for each fault, and write docs/reliability.md (default: a reduced set)",
     )
     parser.addoption(
         "--chaos-seed",
         metavar="TEXT",
-        help="draw the same jobs and moments as the run of tests/chaos that printed this, and add to its report "
-        "(default: new ones)",
+        help="use the same jobs and moments as the run of tests/chaos that printed this seed, and add to its report "
+        "(default: a new seed)",
     )
 
 
 def pytest_configure() -> None:
-    """Make SIGTERM end the run like Ctrl-C, so that fixtures still remove their containers."""
+    """Let SIGTERM end the run like Ctrl-C, so that fixtures still remove their containers."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -78,18 +78,18 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the name of the folder it stands in: tests/stack/... gets `stack`."""
+    """Mark each test with the name of its folder: a test in tests/stack gets `stack`."""
     for item in items:
         item.add_marker(item.path.relative_to(ROOT / "tests").parts[0])
 
 
 @pytest.fixture(scope="session")
 def docker_engine(pytestconfig: pytest.Config) -> Iterator[None]:
-    """Demand an engine, and keep other runs of this prefix out until this one is done: they use the same names."""
+    """Require a Docker engine, and make other runs with the same prefix wait: they use the same container names."""
     if not docker_answers():
         if os.environ.get("CI") == "true":
-            pytest.fail("no Docker engine answers, and CI must run the stack tests: see `docker info`", pytrace=False)
-        pytest.skip("no Docker engine answers: ./test.sh --install brings one")
+            pytest.fail("no Docker engine answers, but CI must run the stack tests: see `docker info`", pytrace=False)
+        pytest.skip("no Docker engine answers: ./test.sh --install installs one")
     with (Path(tempfile.gettempdir()) / f"{PREFIX}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -101,7 +101,7 @@ def docker_engine(pytestconfig: pytest.Config) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Return the stack that all tests share, built by ./build.sh and removed when the last of them is done."""
+    """Return the stack that all tests share. ./build.sh builds it; it is removed after the last test."""
     with running(Stack(PREFIX, tmp_path_factory.mktemp("stack"))) as stack:
         yield stack
 
@@ -110,7 +110,7 @@ def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the last lines of each container's log to the report of a test that failed."""
+    """Add the last lines of each container's log to the report of a failed test."""
     report = yield
     stacks = {id(found): found for found in _stacks(item)}
     for stack in stacks.values() if report.failed else ():
@@ -120,7 +120,7 @@ def pytest_runtest_makereport(
 
 
 def _stacks(item: pytest.Item) -> Iterator[Stack]:
-    """Yield the stacks that a test has got from its fixtures."""
+    """Yield the stacks that the fixtures gave to a test."""
     for value in getattr(item, "funcargs", {}).values():
         stack = getattr(value, "stack", value)
         if isinstance(stack, Stack):

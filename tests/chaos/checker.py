@@ -1,7 +1,7 @@
-"""The checker: what has become of every job that was answered 202, by evidence from outside as far as there is any.
+"""The checker: finds out what became of every job that was answered 202.
 
 It knows only what clients know: the answers they got, the HTTP API, the files they can download, and the mails that a
-mail server received. So it judges any stack with such an API. Warren's ledger is read besides, as a second witness.
+mail server received. So it can judge any stack with this API. For Warren it also compares with the ledger.
 """
 
 import time
@@ -16,28 +16,28 @@ import httpx
 from tests.chaos.load import Job, Load
 from tests.support.stack import END_STATES
 
-#: Questions under way at a time.
+#: How many requests the checker makes at the same time.
 READERS = 8
-#: Seconds between two looks at the jobs that have not ended.
+#: Seconds between two rounds of questions about the jobs that have not ended.
 PAUSE = 0.5
 
 
 @dataclass
 class Verdict:
-    """What has become of the accepted jobs."""
+    """What became of the accepted jobs."""
 
     ended: int = 0
-    #: Nothing is known of them any more, or nothing has begun them by the end of the wait.
+    #: Ids of jobs that are unknown, or have not begun, at the end of the wait.
     lost: list[str] = field(default_factory=list)
-    #: Begun, and not ended by the end of the wait.
+    #: Ids of jobs that have begun and have not ended at the end of the wait.
     in_the_middle: list[str] = field(default_factory=list)
-    #: Ended otherwise than they had to, and how.
+    #: By id, what is wrong with the end of a job.
     wrong: dict[str, str] = field(default_factory=dict)
-    #: Mails that the server received more than once, and those that a worker cannot vouch for.
+    #: Mails that the server received; those that it had received before; those that may or may not have been sent.
     mails: int = 0
     mails_twice: int = 0
     mails_uncertain: int = 0
-    #: Jobs whose run was begun more than once; only a ledger knows.
+    #: Jobs that began more than once. Only a ledger knows this; `None` without one.
     run_again: int | None = None
 
 
@@ -49,9 +49,9 @@ def judge(
     patience: float,
     may_fail: frozenset[str],
 ) -> Verdict:
-    """Wait until every accepted job has ended, or none has ended for `patience` seconds; then look at each.
+    """Wait until every accepted job has ended, or none has ended for `patience` seconds; then check each job.
 
-    Jobs of the kinds in `may_fail` may end as FAILURE: the fault takes away what they cannot do without.
+    Jobs of the kinds in `may_fail` may end as FAILURE, because the fault takes away something they need.
     """
     verdict = Verdict()
     statuses = _final(load.accepted, http, patience)
@@ -75,9 +75,9 @@ def judge(
 
 
 def hear_the_ledger(verdict: Verdict, load: Load, rows: Mapping[str, tuple[str, int]]) -> None:
-    """Add what the ledger's rows since the begin of the load say: state and attempts of each job, by its id.
+    """Add what the ledger says: `rows` has state and attempts of each job since the load began, by its id.
 
-    Also a job that was stored while its client got no answer has to end; and what the API says has to be so.
+    An accepted job without a row is lost. Every job with a row has to end, even if its client got no answer.
     """
     verdict.lost += [task_id for task_id in load.accepted if task_id not in rows and task_id not in verdict.lost]
     verdict.in_the_middle += [
@@ -89,7 +89,7 @@ def hear_the_ledger(verdict: Verdict, load: Load, rows: Mapping[str, tuple[str, 
 
 
 def _final(accepted: dict[str, Job], http: httpx.Client, patience: float) -> dict[str, dict[str, Any]]:
-    """Return the last known status of each job."""
+    """Return the last known status of each job, by its id."""
     known: dict[str, dict[str, Any]] = {}
     waiting = list(accepted)
     last_end = time.monotonic()
@@ -124,7 +124,7 @@ def _problem(
     received: Counter[str],
     may_fail: frozenset[str],
 ) -> str:
-    """Return what is wrong with the end of a job, or nothing."""
+    """Return what is wrong with the end of a job, or an empty string."""
     if state != "SUCCESS":
         return "" if state == "FAILURE" and job.kind in may_fail else f"{state}, {result}"
     if not job.fits(result):

@@ -1,4 +1,4 @@
-"""The stack that breaks, its mail server, and the report at the end."""
+"""The stack that is broken on purpose, its mail server, and the report at the end."""
 
 import os
 import secrets
@@ -17,7 +17,7 @@ from tests.support.project import ROOT
 from tests.support.stack import PREFIX, Stack, run, running
 
 RUNS: pytest.StashKey[list[Run]] = pytest.StashKey()
-#: Room for the ledger of the full run and its log of 40 MB, and no more than the containers' memory bears.
+#: Large enough for the ledger of the full run and its log of 40 MB, small enough for the memory of the containers.
 SMALL_DISK = "192m"
 
 SEED: pytest.StashKey[str] = pytest.StashKey()
@@ -30,33 +30,33 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def runs(pytestconfig: pytest.Config) -> list[Run]:
-    """Return the list that the report is made of."""
+    """Return the list of runs; the report is made from it."""
     return pytestconfig.stash[RUNS]
 
 
 @pytest.fixture(scope="session")
 def plan(pytestconfig: pytest.Config) -> Plan:
-    """Return how much of a run was asked for."""
+    """Return the size of the run that the options ask for."""
     jobs = pytestconfig.getoption("--jobs")
     return Plan(jobs=jobs or FEW_JOBS, full=jobs is not None, seed=pytestconfig.stash[SEED])
 
 
 @pytest.fixture(scope="session")
 def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Return a stack of its own, whose worker sends mails to a server that does not break with it."""
+    """Return a stack for these tests only. Its mail server is outside of it, so that no fault stops the mail server."""
     with running_with_mail(Stack(f"{PREFIX}_chaos", tmp_path_factory.mktemp("chaos"))) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
 def warren(stack: Stack) -> Subject:
-    """Return Warren as the one that is tested."""
+    """Return Warren as the subject of the tests."""
     return Subject(name="Warren", stack=stack, mail=mail_server(stack), well=is_well)
 
 
 @pytest.fixture(scope="module")
 def warren_on_a_small_disk(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
-    """Return Warren with its ledger on a file system of its own, in memory, that a test can fill."""
+    """Return Warren with its ledger on a small file system in memory, which a test can fill."""
     stack = Stack(f"{PREFIX}_disk", tmp_path_factory.mktemp("disk"))
     stack.db.mkdir()
     run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "warren_small_disk", str(stack.db)])
@@ -71,7 +71,7 @@ def warren_on_a_small_disk(docker_engine: None, tmp_path_factory: pytest.TempPat
 def running_with_mail(stack: Stack) -> Iterator[Stack]:
     mail = mail_server(stack)
     stack.env["SMTP_URL"] = mail.url
-    mail.remove()  # left by a run that was killed
+    mail.remove()  # a run that was killed may have left it
     with running(stack):
         try:
             mail.start()
@@ -86,7 +86,7 @@ def mail_server(stack: Stack) -> MailServer:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the report; in a full run write docs/reliability.md, once every fault has been run with that seed."""
+    """Print the report. After a full run write docs/reliability.md, if every fault has been run with this seed."""
     lines = [report.line_of(run) for run in config.stash[RUNS]]
     if not lines:
         return

@@ -1,4 +1,4 @@
-"""One run: a load, the fault that strikes meanwhile, the recovery, and the verdict."""
+"""One run: a load, a fault that strikes meanwhile, the recovery, and the verdict."""
 
 import random
 import time
@@ -11,17 +11,17 @@ from tests.chaos.load import MIX, Load, drawn
 from tests.chaos.mailserver import MailServer
 from tests.support.stack import Stack, wait_until
 
-#: Jobs per fault in the reduced run.
+#: Jobs for each fault in the reduced run.
 FEW_JOBS = 300
-#: Clients that submit at the same time.
+#: How many clients submit at the same time.
 CLIENTS = 16
-#: Seconds of load before, between and after the strikes, for each of them.
+#: Seconds of load that each strike gets in addition to its own length: before, between and after the strikes.
 MARGIN = 5.0
-#: Most jobs submitted in a second: what two cores do beside the stack itself.
+#: Most jobs that are submitted per second: what two cores can do while they also run the stack.
 RATE = 250
-#: Seconds without any job ending, after which those that have not are lost, or left in the middle.
+#: If no job has ended for so many seconds, the remaining jobs count as lost, or as left in the middle.
 PATIENCE = 60.0
-#: Seconds within which everything has to be healthy again.
+#: After a strike, everything has to be well again within so many seconds.
 RECOVERY_TIMEOUT = 240.0
 
 
@@ -32,7 +32,7 @@ class Subject:
     name: str
     stack: Stack
     mail: MailServer
-    #: Whether all of it is well.
+    #: Tells whether all parts of the stack are well.
     well: Callable[[Stack], bool]
     #: Whether it has a ledger that can be read.
     ledger: bool = True
@@ -40,7 +40,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much of a run."""
+    """How large a run is."""
 
     jobs: int = FEW_JOBS
     full: bool = False
@@ -51,22 +51,23 @@ class Plan:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What came of a run: a line of the report."""
+    """The outcome of a run: one line of the report."""
 
     subject: str
     fault: Fault
     strikes: int
-    #: Seconds that each strike lasted by definition.
+    #: Seconds that each strike was made to last; 0 for a fault that is over at once.
     lasted: float
     load: Load
     verdict: Verdict
-    #: Seconds from the end of the last strike until all was well again.
+    #: Seconds from the end of the last strike until everything was well again.
     recovered: float
+    #: What the health page should have reported and did not.
     untold: list[str]
 
 
 def run(subject: Subject, fault: Fault, plan: Plan) -> Run:
-    """Let the fault strike at random moments of a load, wait until the stack is well again, and judge."""
+    """Let the fault strike at random moments of a load, wait until the stack is well again, and check every job."""
     stack, mail = subject.stack, subject.mail
     dice = random.Random(f"{plan.seed}/{fault.name}")
     strikes = fault.strikes if plan.full else 1
@@ -76,7 +77,8 @@ def run(subject: Subject, fault: Fault, plan: Plan) -> Run:
     jobs = [drawn(dice, mix, f"{plan.seed}/{fault.name}/{number}") for number in range(plan.jobs)]
     load = Load(stack.url, jobs, span)
     scene = Scene(stack=stack, mail=mail, dice=dice, seconds=lasts)
-    # One in each of as many parts of the load, which goes on a little after the last.
+    # Divide the load into as many parts as there are strikes; each strike falls into one of them. The load goes on a
+    # little after the last strike.
     part = 0.9 * plan.jobs / strikes
     moments = [int(part * (number + dice.uniform(0.1, 0.9))) for number in range(strikes)]
     mails_before = len(mail.message_ids())

@@ -1,4 +1,4 @@
-"""What a fault is: how it strikes, how long it lasts, what it may cost; and the register of all of them."""
+"""What a fault is: how it strikes, how long it lasts, what it may cost. Also the list of all faults."""
 
 import time
 from collections.abc import Callable
@@ -9,24 +9,27 @@ from typing import Any
 from tests.chaos.mailserver import MailServer
 from tests.support.stack import Stack
 
-#: Seconds between two questions to the health page.
+#: Seconds between two requests to the health page.
 LOOK_EVERY = 0.5
 
 
 @dataclass
 class Scene:
-    """Where a fault strikes."""
+    """What a strike works with."""
 
     stack: Stack
     mail: MailServer
     dice: Random
-    #: How long a fault lasts that lasts by definition.
+    #: Seconds that a lasting fault is to last.
     seconds: float
-    #: What the health page should have said meanwhile and did not.
+    #: What the health page should have reported meanwhile and did not.
     untold: list[str] = field(default_factory=list)
 
     def hold(self, told: Callable[[dict[str, Any]], bool] | None = None, within: float = 0) -> None:
-        """Let the fault last. If that is longer than `within`, /healthz/background has to have told of it."""
+        """Let the fault last. If it lasts longer than `within` seconds, /healthz/background must have reported it.
+
+        `told` looks at the page's answer and tells whether it reports this fault.
+        """
         until = time.monotonic() + self.seconds
         said: list[str] = []
         heard = told is None
@@ -45,23 +48,23 @@ class Fault:
     """One kind of fault."""
 
     name: str
-    #: What is done, for the table.
+    #: What is done, in the words of the report.
     text: str
     strike: Callable[[Scene], None]
-    #: Seconds that a strike lasts: in the full run, and in the reduced one.
+    #: Seconds that a strike lasts: in the full run, and in the reduced run.
     lasts: float
     briefly: float
-    #: How often it strikes in the full run.
+    #: Number of strikes in the full run.
     strikes: int
-    #: Why it is not in the reduced run; empty if it is.
+    #: Why this fault is not in the reduced run; empty if it is.
     full_only: str
-    #: Whether it may break connections of clients: it takes away what they talk to.
+    #: Whether it may break the clients' connections, because it stops what they are connected to.
     breaks_connections: bool
-    #: Kinds of jobs that may end as FAILURE, because they cannot do without what it takes away.
+    #: Kinds of jobs that may end as FAILURE, because the fault takes away something they need.
     may_fail: frozenset[str]
-    #: Whether it needs a stack of its own, whose ledger is on a small disk.
+    #: Whether it needs its own stack, with the ledger on a small disk.
     small_disk: bool
-    #: Says what is missing on this machine to bring it about; nothing if nothing is.
+    #: Returns what this machine lacks to make this fault happen; empty if it lacks nothing.
     missing: Callable[[], str]
 
 
@@ -80,7 +83,7 @@ def fault(
     small_disk: bool = False,
     missing: Callable[[], str] = lambda: "",
 ) -> Callable[[Callable[[Scene], None]], Callable[[Scene], None]]:
-    """Register a function as a fault of its name."""
+    """Register a function as a fault. The fault gets the name of the function."""
 
     def register(strike: Callable[[Scene], None]) -> Callable[[Scene], None]:
         name = strike.__name__

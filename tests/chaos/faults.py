@@ -1,6 +1,6 @@
-"""The faults: each a small function that strikes once, with what it may cost.
+"""The faults: each is a small function that strikes once. Its decorator says what the strike may cost.
 
-A fault that lasts does so for `scene.seconds`, and is over when its function returns: then nobody helps any more.
+A lasting fault lasts `scene.seconds` seconds. It is over when its function returns. Afterwards nobody helps the stack.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from typing import Any
 from tests.chaos.fault import FAULTS, Scene, fault
 from tests.support.stack import misbehaving_worker, run, send, wait_until
 
-__all__ = ["FAULTS"]  # which is full once this module has been imported
+__all__ = ["FAULTS"]  # importing this module fills it
 
-#: Why most of the others are not in the reduced run.
-SLOW = "it takes long, or differs little from one that is"
+#: Why most faults are not in the reduced run.
+SLOW = "it takes long, or is similar to a fault of the reduced run"
 
 
 def running(scene: Scene, container: str) -> None:
-    """Wait until a container that was struck before runs again: what does not run cannot be killed."""
+    """Wait until a container runs, because an earlier strike may have stopped it."""
     wait_until(lambda: scene.stack.inspect(container)["State"]["Running"], 60, f"{container} runs")
 
 
@@ -55,7 +55,8 @@ def worker_stopped(scene: Scene) -> None:
 def worker_out_of_memory(scene: Scene) -> None:
     restarts = scene.stack.inspect(scene.stack.celery)["RestartCount"]
     running(scene, scene.stack.celery)
-    # The kernel would choose the process that takes the most, the eater; so the main process is offered to it first.
+    # The kernel kills the process that takes the most memory, which is the eater. A high oom_score_adj makes it choose
+    # the main process instead.
     eater = "blocks = []\nwhile True: blocks.append(b'x' * 10_000_000)"
     scene.stack.docker(
         *("exec", scene.stack.celery, "bash", "-c", f'echo 1000 >/proc/1/oom_score_adj; exec python -c "{eater}"'),
@@ -107,7 +108,7 @@ def all_killed(scene: Scene) -> None:
     missing=lambda: (
         ""
         if os.environ.get("WARREN_RESTART_ENGINE") == "1"
-        else "it would stop whatever else runs on the engine; WARREN_RESTART_ENGINE=1 allows it"
+        else "it would stop all other containers on the machine; WARREN_RESTART_ENGINE=1 allows it"
     ),
 )
 def engine_restarted(scene: Scene) -> None:
@@ -125,7 +126,7 @@ def engine_restarted(scene: Scene) -> None:
 
 @contextmanager
 def paused(scene: Scene, container: str) -> Iterator[None]:
-    # Not at the first try where a healthcheck is just being started in it.
+    # The first try may fail, if Docker is just starting a healthcheck in the container.
     wait_until(lambda: scene.stack.docker("pause", container), 30, f"{container} can be paused")
     try:
         yield
@@ -151,7 +152,7 @@ def beat_paused(scene: Scene) -> None:
         scene.hold()
 
 
-# Gunicorn takes a pause for a hang, and replaces its processes after it.
+# After the pause, Gunicorn thinks that its processes hung, and replaces them. That may break connections.
 @fault("the web container paused", lasts=30, briefly=8, strikes=2, breaks_connections=True)
 def web_paused(scene: Scene) -> None:
     with paused(scene, scene.stack.flask):
@@ -254,7 +255,7 @@ def ledger_queue_blocked(scene: Scene) -> None:
     "the ledger's disk full",
     lasts=30,
     strikes=2,
-    full_only="needs a stack of its own, on a small disk",
+    full_only="it needs its own stack, on a small disk",
     may_fail=frozenset({"export"}),
     small_disk=True,
     missing=lambda: "" if os.geteuid() == 0 else "only root can mount a small disk",
@@ -276,7 +277,7 @@ def disk_full(scene: Scene) -> None:
 
 @fault("`./build.sh` renews every container", strikes=2, breaks_connections=True)
 def everything_renewed(scene: Scene) -> None:
-    # A size that no strike has used before, so that every container has to be made anew.
+    # A random size, which very likely differs from the last one: so every container has to be renewed.
     scene.stack.run("./build.sh", LOG_MAX_SIZE=f"{scene.dice.randint(11, 10_000)}m")
 
 
@@ -296,7 +297,7 @@ def clock_set(scene: Scene) -> None:
 @fault("a poison job, which kills its pool process each time", strikes=2, full_only=SLOW)
 def poison_job(scene: Scene) -> None:
     with misbehaving_worker(scene.stack, "heavy,export,arithmetic") as worker:
-        # Each of its runs waits behind the jobs of the load.
+        # A long timeout, because each run of this job waits behind the jobs of the load.
         job = send(scene.stack, worker, "poison", queue="arithmetic", timeout=300)
         result = scene.stack.wait_state(job, "FAILURE", timeout=300)["result"]
         assert result == "Given up: the worker process died 5 times while running this job."
@@ -305,7 +306,7 @@ def poison_job(scene: Scene) -> None:
 AT_ONCE = (pool_process_killed, worker_killed, web_killed, beat_killed, rabbitmq_killed)
 
 
-@fault("three of the kills above at once, drawn by lot", breaks_connections=True)
+@fault("three of the kills above at once, chosen at random", breaks_connections=True)
 def three_at_once(scene: Scene) -> None:
     drawn = scene.dice.sample(AT_ONCE, 3)
     with ThreadPoolExecutor(len(drawn)) as pool:

@@ -1,4 +1,4 @@
-"""The load: clients that submit jobs of mixed kinds, each with a known outcome, and keep what they were told."""
+"""The load: clients that submit jobs of several kinds, with known results, and keep the answers."""
 
 import random
 import threading
@@ -12,30 +12,30 @@ from typing import Any
 
 import httpx
 
-#: Seconds that a client waits for an answer, far longer than any may take.
+#: Seconds that a client waits for an answer: far longer than any answer may take.
 CLIENT_TIMEOUT = 60.0
-#: Seconds for which a client tries again when a job is refused.
+#: Seconds for which a client tries again when its job is refused.
 PATIENCE = 240.0
 #: Seconds between two tries.
 PAUSE = 0.3
 
-#: Of a hundred jobs, so many are of that kind: mostly short ones, a few that last, and those with an effect outside.
+#: How many jobs in a hundred are of each kind: mostly short jobs, some longer ones, and some with outside effects.
 MIX = {"add": 40, "text": 28, "heavy": 20, "divide": 3, "email_sending": 5, "export": 4}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a client wants done, and what has to come of it."""
+    """A job that a client submits, and the result it must have."""
 
     kind: str
     parameters: dict[str, Any]
-    #: The result that a SUCCESS has to have; for mails only how many.
+    #: The result that a SUCCESS must have; for mails and exports only the count.
     expected: Any
-    #: Half of the clients send an Idempotency-Key, so that trying again after no answer makes no second job.
+    #: The Idempotency-Key, which half of the jobs have: a client that tries again then makes no second job.
     key: str | None = None
 
     def fits(self, result: Any) -> bool:
-        """Tell whether a SUCCESS with this result is right."""
+        """Tell whether this result of a SUCCESS is right."""
         if self.kind == "email_sending":
             return bool(sum(result.get(outcome, 0) for outcome in ("sent", "failed", "uncertain")) == self.expected)
         if self.kind == "export":
@@ -44,7 +44,7 @@ class Job:
 
 
 def drawn(dice: random.Random, mix: dict[str, int], key: str) -> Job:
-    """Draw a job."""
+    """Draw a random job; `key` is its Idempotency-Key, if it gets one."""
     [kind] = dice.choices(list(mix), list(mix.values()))
     a, b = dice.randint(0, 1000), dice.choice([1, 2, 4, 8])
     seconds = dice.choice([0, 0.05, 0.1, 0.2])
@@ -62,7 +62,7 @@ def drawn(dice: random.Random, mix: dict[str, int], key: str) -> Job:
 
 
 class Load:
-    """Jobs that are spread evenly over some seconds, and everything that the clients were answered."""
+    """Jobs that are spread evenly over `span` seconds, and the answers that the clients got."""
 
     def __init__(self, url: str, jobs: list[Job], span: float) -> None:
         self._url = url
@@ -71,21 +71,21 @@ class Load:
         self._started = 0.0
         self._begun = 0
         self._enough = threading.Condition()
-        #: The jobs that were answered 202, by the id that was answered.
+        #: The jobs that were answered 202, by the id in the answer.
         self.accepted: dict[str, Job] = {}
-        #: Requests sent, tries after a refusal included.
+        #: Requests that were sent, with those that tried again.
         self.attempted = 0
-        #: Answers other than 202, by status; and connections that gave no answer, by what became of them.
+        #: How many answers other than 202 there were, by status; and how many connections gave no answer, by the error.
         self.refused: Counter[str] = Counter()
         self.no_answer: Counter[str] = Counter()
-        #: Jobs that were never accepted, however often tried.
+        #: Jobs that were never accepted, although their clients tried again.
         self.given_up = 0
-        #: Seconds that the slowest answer took; a connection that broke gave none.
+        #: Seconds that the slowest answer took. A broken connection gave no answer and does not count.
         self.slowest = 0.0
 
     @contextmanager
     def running(self, clients: int) -> Iterator[None]:
-        """Submit while the block runs; the end of the block waits for the last answer."""
+        """Submit the jobs while the block runs. At the end of the block, wait for the last answer."""
         thread = threading.Thread(target=self._run, args=(clients,))
         self._started = time.monotonic()
         thread.start()
@@ -95,7 +95,7 @@ class Load:
             thread.join()
 
     def wait_for(self, number: int) -> None:
-        """Wait until that many jobs have been begun."""
+        """Wait until clients have begun to submit that many jobs."""
         with self._enough:
             self._enough.wait_for(lambda: self._begun >= number)
 

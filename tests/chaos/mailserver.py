@@ -1,11 +1,11 @@
-"""A mail server in a container beside the stack: it keeps what it received when everything else is killed."""
+"""A mail server in a container beside the stack. It keeps the mails that it received when the stack is killed."""
 
 from tests.support.project import ROOT
 from tests.support.stack import Stack, wait_until
 
 
 class MailServer:
-    """tests/support/smtp_sink.py as a container, which prints the Message-ID of each mail."""
+    """The program tests/support/smtp_sink.py in a container. It prints the Message-ID of each mail."""
 
     def __init__(self, stack: Stack, network: str, image: str) -> None:
         self._stack = stack
@@ -15,10 +15,10 @@ class MailServer:
         self.url = f"smtp://{self.name}:2525"
 
     def start(self) -> None:
-        """Start it, and wait until it listens."""
+        """Start the server, and wait until it listens."""
         self.remove()
         self._stack.docker(
-            # Without the image's label: it is no container of the stack.
+            # An empty label in place of the image's label, because this container does not belong to the stack.
             *(
                 "run",
                 "--detach",
@@ -36,9 +36,9 @@ class MailServer:
         wait_until(lambda: self._stack.docker(*listens), 20, "the mail server listens")
 
     def remove(self) -> None:
-        """Remove it, with what it received."""
+        """Remove the server, with the mails that it received."""
         self._stack.docker("rm", "--force", self.name, check=False)
 
     def message_ids(self) -> list[str]:
-        """Return the Message-IDs of the mails that it received, in order."""
+        """Return the Message-IDs of the mails that the server received, in order."""
         return self._stack.docker("logs", self.name).split()

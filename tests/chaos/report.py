@@ -1,4 +1,4 @@
-"""The report: a line for each fault, as a table for the terminal and for docs/reliability.md."""
+"""The report: a table with one line for each fault, for the terminal and for docs/reliability.md."""
 
 import os
 from collections.abc import Iterable
@@ -31,7 +31,7 @@ HEAD = (
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """What the report tells of a run; JSON can hold it, so that a long run need not be made in one go."""
+    """What the report says about one run. It can be stored as JSON, so that a long run can be made in parts."""
 
     subject: str
     fault: str
@@ -98,7 +98,7 @@ def cells(line: Line) -> list[str]:
 
 
 def table(lines: Iterable[Line]) -> str:
-    """Return one table for each that was tested, as Markdown."""
+    """Return one Markdown table for each subject that was tested."""
     by_subject: dict[str, list[Line]] = {}
     for each in lines:
         by_subject.setdefault(each.subject, []).append(each)
@@ -110,7 +110,7 @@ def table(lines: Iterable[Line]) -> str:
 
 
 def total(lines: Iterable[Line]) -> str:
-    """Return the sum of all runs of Warren in a sentence."""
+    """Return a few sentences with the sums of all runs of Warren."""
     ours = [each for each in lines if each.subject == "Warren"]
     strikes = sum(each.strikes for each in ours)
     accepted = sum(each.accepted for each in ours)

@@ -1,6 +1,6 @@
-"""Nothing accepted is lost, whatever breaks meanwhile; and all is well again by itself.
+"""No accepted job is lost, whatever breaks, and the stack gets well again by itself.
 
-In the reduced set a few jobs and the faults that are quick; `./test.sh chaos --jobs 10000` runs all of it.
+The reduced set has few jobs, and only the faults that are quick. `./test.sh chaos --jobs 10000` runs everything.
 """
 
 import pytest
@@ -8,13 +8,13 @@ import pytest
 from tests.chaos.drive import Plan, Run, Subject, run
 from tests.chaos.faults import FAULTS
 
-#: Slowest answer that any client may see (seconds).
+#: Most seconds that any answer may take.
 SLOWEST = 5.0
 
 
 @pytest.fixture
 def subject(name: str, plan: Plan, request: pytest.FixtureRequest) -> Subject:
-    """Return the Warren that this fault is for."""
+    """Return the stack that this fault strikes."""
     fault = FAULTS[name]
     if fault.full_only and not plan.full:
         pytest.skip(f"only in the full run: {fault.full_only}")
@@ -41,5 +41,5 @@ def test_every_accepted_job_is_accounted_for(name: str, subject: Subject, plan: 
     assert set(load.refused) <= {"503"}
     assert fault.breaks_connections or not load.no_answer, load.no_answer
     assert done.untold == []
-    # In the reduced run the time is only told: the machine may be busy with other things.
+    # The reduced run only reports the time, because the machine may be busy with other things.
     assert load.slowest < SLOWEST or not plan.full

@@ -1,4 +1,4 @@
-"""The check can fail: the same faults and the same checker find lost jobs in the textbook stack."""
+"""The chaos tests can fail: with the same faults, the same checker finds lost jobs in the textbook stack."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +11,7 @@ from tests.chaos.mailserver import MailServer
 from tests.chaos.textbook import LOSING, TEXTBOOK_MIX, Textbook
 from tests.support.stack import PREFIX
 
-#: Seconds without any job ending, after which no more will: nothing there brings them back later.
+#: If no job has ended for so many seconds, no other will: nothing in that stack runs lost jobs again.
 PATIENCE = 10.0
 
 
@@ -36,10 +36,10 @@ def textbook(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.mark.parametrize("name", LOSING)
 def test_the_textbook_loses_jobs(name: str, textbook: Subject, plan: Plan, runs: list[Run]) -> None:
     if name != LOSING[0] and not plan.full:
-        pytest.skip("only in the full run: one suffices to show that the check can fail")
+        pytest.skip("only in the full run: one fault is enough to show that the check can fail")
     done = run(textbook, FAULTS[name], replace(plan, mix=tuple(TEXTBOOK_MIX.items()), patience=PATIENCE))
     runs.append(done)
     verdict = done.verdict
     assert verdict.lost or verdict.in_the_middle or verdict.wrong
-    # It is not the checker that loses them: most jobs are found, and with the right result.
+    # The checker itself loses no jobs: it finds others, and with the right result.
     assert verdict.ended - len(verdict.wrong) > len(done.load.accepted) / 10

@@ -1,28 +1,28 @@
-"""The textbook stack of bench/textbook, driven like Warren."""
+"""The textbook stack in bench/textbook, with the same interface as Warren's stack."""
 
 from pathlib import Path
 
 from tests.support.stack import BUILD_TIMEOUT, Stack
 
-#: The kinds of jobs that it has, and how many of a hundred are of each.
+#: How many jobs in a hundred are of each kind; the textbook stack has only these kinds.
 TEXTBOOK_MIX = {"add": 40, "text": 27, "heavy": 25, "divide": 3, "email_sending": 5}
-#: The faults that lose jobs there; the first, which does so at whatever moment it strikes, is in the reduced set.
+#: The faults that lose jobs there. The first is in the reduced set, because it loses jobs at any moment.
 LOSING = ["rabbitmq_wiped", "worker_killed", "all_killed"]
 
 
 class Textbook(Stack):
-    """A stack with the same names of containers, and nothing that looks after itself but Docker's restart policy."""
+    """A stack whose containers have the same names as Warren's. Only Docker's restart policy brings them back."""
 
     def __init__(self, prefix: str, folder: Path) -> None:
         super().__init__(prefix, folder)
-        self.env["DB_DIR"] = f"{prefix}_db"  # a volume: these containers run as root
+        self.env["DB_DIR"] = f"{prefix}_db"  # a volume, because these containers run as root
 
     def build(self) -> None:
-        """Build and start it, in place of what a killed run may have left."""
+        """Remove what a killed run may have left, then build and start the stack."""
         self.run("./stop.sh", "--purge")
         self.run("bench/textbook/build.sh", timeout=BUILD_TIMEOUT)
 
     def health(self, container: str) -> str:
-        """Return `healthy` for what runs: there are no healthchecks."""
+        """Return `healthy` if the container runs, because it has no healthcheck."""
         state = self.inspect(container)["State"]
         return "healthy" if state["Running"] else str(state["Status"])

@@ -1,18 +1,18 @@
 r"""The commands that a page of the documentation shows, in the order in which a reader types them.
 
-Every ```bash and ```sh block is commands; in a ```console block the lines after `$ ` are, and the others are output.
-A command may go on over several lines, as in a terminal. An HTML comment right before a block says what is special
-about it:
+All lines of a ```bash or ```sh block are commands. In a ```console block only the lines that start with `$ ` or
+`> ` are commands, and the other lines are output. A command may have several lines, as in a terminal. An HTML comment
+right before a block marks its command as special:
 
-    <!-- test: skip because REASON -->     it is not run
+    <!-- test: skip because REASON -->     the command is not run
     <!-- test: until "REGEX" -->           it runs until its output matches, then gets Ctrl-C
-    <!-- test: background "REGEX" -->      it runs on once its output matches, and gets Ctrl-C at the end of the page
+    <!-- test: background "REGEX" -->      it goes on after its output matches, and gets Ctrl-C at the end of the page
 
-Of blocks of code, such a comment says to which file of the project they belong, and where in it:
+A similar comment before a block of code names the file of the project that the block belongs to, and the place in it:
 
     <!-- file: PATH -->                    the block is a new file
-    <!-- file: PATH, before "LINE" -->     it goes into the file, before the one line that reads so
-    <!-- file: PATH, after "LINE" -->      or after it
+    <!-- file: PATH, before "LINE" -->     it goes into the file, before the only line with this text
+    <!-- file: PATH, after "LINE" -->      it goes into the file, after that line
 """
 
 import re
@@ -24,7 +24,7 @@ from pathlib import Path
 
 
 class Rule(Enum):
-    """What to do with a command."""
+    """How the test runs a command."""
 
     RUN = "run"
     SKIP = "skip"
@@ -36,26 +36,26 @@ class Rule(Enum):
 class Command:
     """One command of a page."""
 
-    #: Where its first line stands in the page.
+    #: Number of its first line in the page.
     line: int
     text: str
     rule: Rule = Rule.RUN
-    #: What its output has to match, for UNTIL and BACKGROUND.
+    #: A regular expression that its output has to match; only for UNTIL and BACKGROUND.
     pattern: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """One block of code, and where it belongs."""
+    """One block of code, and its place in the project."""
 
     path: str
     lines: list[str]
-    #: `before` or `after` the line that is the anchor; empty for a file of its own.
+    #: `before` or `after` the line in `anchor`; empty if the block is a new file.
     where: str = ""
     anchor: str = ""
 
     def put_into(self, project: Path) -> None:
-        """Do in a copy of the project what the page asks the reader to do; raise ValueError where that cannot be."""
+        """Write the block into a copy of the project. Raises ValueError if the file or the line does not fit."""
         file = project / self.path
         if not self.where:
             if file.exists():
@@ -77,7 +77,7 @@ NOTE_TEXT = re.compile(r'(?P<skip>skip) because \w.*|(?P<rule>until|background) 
 
 
 def extract(page: str) -> list[Command]:
-    """Return the commands of a page; raise ValueError when it does not keep to the convention above."""
+    """Return the commands of a page. Raises ValueError if a comment is not as described above."""
     commands: list[Command] = []
     lines = enumerate(page.splitlines(), start=1)
     rule, pattern = Rule.RUN, ""
@@ -100,7 +100,7 @@ def extract(page: str) -> list[Command]:
 
 
 def code(page: str) -> list[Code]:
-    """Return the blocks of code that belong to files of the project."""
+    """Return the blocks of code that belong to files of the project. Raises ValueError like :func:`extract`."""
     found: list[Code] = []
     lines = enumerate(page.splitlines(), start=1)
     for number, line in lines:
@@ -132,7 +132,7 @@ def _block(lines: Iterator[tuple[int, str]], indent: int) -> Iterator[tuple[int,
 
 
 def _join(block: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """Join the lines of each command: one that bash finds incomplete goes on in the next line."""
+    """Join the lines of each command: if bash finds a command incomplete, the next line belongs to it."""
     start, text = 0, ""
     for number, line in block:
         if not text and (not line.strip() or line.lstrip().startswith("#")):
@@ -142,7 +142,7 @@ def _join(block: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
         if not text.endswith("\\") and _is_complete(text):
             yield start, text
             text = ""
-    if text:  # bash itself will say what is wrong with it
+    if text:  # when it is run, bash will say what is wrong with it
         yield start, text
 
 

@@ -1,9 +1,9 @@
-"""Power cuts, simulated: everything that SQLite writes and syncs is recorded, and any moment of it can be the last.
+"""Simulated power cuts: all that SQLite writes and syncs is recorded, and the power can fail at any moment of it.
 
-SQLite reaches the disk through a table of functions (https://sqlite.org/vfs.html). :func:`record` puts its own in their
-place, which note each write and truncation, and each sync once it is done. :func:`cuts` plays such a record up to a
-moment and returns what a disk may hold then: all that was synced, and of what was not, any sectors and not the others.
-SQLite's own developers test it so (https://sqlite.org/testing.html#crash_testing).
+SQLite reaches the disk through a table of functions (https://sqlite.org/vfs.html). :func:`record` replaces some of
+them. Its own functions note each write, each truncation, and each sync after it is done. :func:`cuts` replays such a
+record up to a moment. It returns what a disk may hold then: everything that was synced, and a random part of the
+sectors that were not. SQLite's own developers test in this way (https://sqlite.org/testing.html#crash_testing).
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-#: What a disk writes whole or not at all.
+#: Bytes that a disk writes either completely or not at all.
 SECTOR = 512
 
 _OPEN = CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_int, c_void_p)
@@ -32,7 +32,7 @@ class _Vfs(Structure):
         ("name", c_char_p),
         ("data", c_void_p),
         ("open", c_void_p),
-    )  # and more that is left alone
+    )  # the real structure has more fields, which are not used here
 
 
 class _File(Structure):
@@ -52,9 +52,9 @@ class _Methods(Structure):
 
 
 class Event(NamedTuple):
-    """One thing that happened, in the order in which it did."""
+    """One thing that happened. Events are recorded in their order."""
 
-    #: "write", "truncate" or "sync" of a file; or "asked" or "promised" by whoever used the ledger.
+    #: "write", "truncate" or "sync" of a file; or "asked" or "promised", from the program that uses the ledger.
     kind: str
     #: The file's name; or the job's id.
     name: str
@@ -69,12 +69,12 @@ class Log:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def add(self, event: Event) -> None:
-        """Append an event, whole: one write to a file that is opened for appending."""
+        """Append an event with a single write, so that events of several processes do not mix."""
         os.write(self._descriptor, pickle.dumps(tuple(event)))
 
 
 def events(path: Path) -> list[Event]:
-    """Return what was recorded."""
+    """Return the recorded events."""
     found = []
     with path.open("rb") as file:
         while file.peek(1):
@@ -82,12 +82,12 @@ def events(path: Path) -> list[Event]:
     return found
 
 
-#: What C calls must not be collected.
+#: Functions and tables that C calls. Python must not free them.
 _kept: list[Any] = []
 
 
 def record(library: str, log: Log) -> None:
-    """Note what the SQLite in this shared library writes from now on, in this process, until its end."""
+    """From now on, log what the SQLite in this shared library writes in this process."""
     sqlite = ctypes.CDLL(library)
     sqlite.sqlite3_vfs_find.restype = POINTER(_Vfs)
     vfs = sqlite.sqlite3_vfs_find(None).contents
@@ -134,7 +134,7 @@ def record(library: str, log: Log) -> None:
 
 @dataclass
 class _Disk:
-    """One file: what of it is on disk for certain, and what was written since."""
+    """One file: the content that is certainly on disk, and the events since the last sync."""
 
     safe: bytearray = field(default_factory=bytearray)
     unsafe: list[Event] = field(default_factory=list)
@@ -146,7 +146,7 @@ class _Disk:
 
     def after_a_cut(self, chance: random.Random) -> bytes:
         left = bytearray(self.safe)
-        # None, all or some of it: a share drawn for each cut makes the extremes as likely as the middle.
+        # Keep nothing, everything or a part. Each of these three is equally likely.
         share = chance.choice([0.0, 1.0, chance.random()])
         for event in self.unsafe:
             if event.kind == "truncate":
@@ -169,10 +169,10 @@ def _apply(content: bytearray, event: Event) -> None:
 
 
 class Cut(NamedTuple):
-    """What there is after a power cut."""
+    """What is left after a power cut."""
 
     files: dict[str, bytes]
-    #: By job, what was promised before: the data of the last such event.
+    #: What was promised before the cut, by job: the data of the job's last promise.
     promised: dict[str, Any]
 
 
@@ -185,10 +185,11 @@ def cuts(
     promise: str = "promised",
     syncs: bool = True,
 ) -> Iterator[Cut]:
-    """Yield what a power cut may leave at ``count`` moments, drawn by ``chance``, of what happened to some files.
+    """Yield what a power cut may leave of some files, at ``count`` random moments of what happened to them.
 
-    Two things can be wrong on purpose, to see that it is noticed: with ``promise="asked"`` promises count as made
-    before the work is done, and without ``syncs`` the disk says that it has written when it has not.
+    ``before`` has the content of each file at the start, and ``chance`` draws the moments. Two options make mistakes on
+    purpose, so that a test can see that they are noticed. With ``promise="asked"`` a promise counts before its work is
+    done. With ``syncs=False`` the disk ignores every sync.
     """
     disks = {name: _Disk(bytearray(content)) for name, content in before.items()}
     moments = sorted(chance.sample(range(len(happened)), min(count, len(happened))))

@@ -1,4 +1,4 @@
-"""The project's own files, as the tests that look at files see them."""
+"""The project's own files, for the tests that look at files."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 
-# Folders in which the project keeps what is not its own text. Besides these: all whose names start with a dot.
+# Folders whose files are not part of the project. Folders with a dot at the start of their name are ignored, too.
 FOREIGN = {ROOT / "db", ROOT / "secrets"}
 
 SHEBANG = re.compile(rb"#!.*\b(ba|da)?sh\b")
@@ -15,7 +15,7 @@ SHEBANG = re.compile(rb"#!.*\b(ba|da)?sh\b")
 
 @cache
 def project_files() -> list[Path]:
-    """Return the path of every file, relative to the root. Git is not asked: a bare machine has none."""
+    """Return the path of every file, relative to the root. This works without Git, which may not be installed."""
     found: list[Path] = []
     for folder, subfolders, names in os.walk(ROOT):
         here = Path(folder)
@@ -29,7 +29,7 @@ def project_files() -> list[Path]:
 
 
 def shell_scripts() -> list[Path]:
-    """Return the files that are shell: by extension, or by their first line."""
+    """Return all shell scripts: files with the extension `.sh` or with a shell in their first line."""
     return [path for path in project_files() if path.suffix == ".sh" or SHEBANG.match(_first_line(path))]
 
 
@@ -39,7 +39,7 @@ def dockerfiles() -> list[Path]:
 
 
 def commands() -> list[Path]:
-    """Return the shell scripts that people run: not those that are sourced, or run only in containers or by CI."""
+    """Return the shell scripts that people run. Others are sourced, or run only in containers or by CI."""
     folders = {".", "ops", "bench", "locust"}
     return [path for path in shell_scripts() if str(path.parent) in folders and SHEBANG.match(_first_line(path))]
 
