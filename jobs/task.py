@@ -112,7 +112,10 @@ class JobTask(Task):
 
     def _as_new_job(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
         job_type = JOB_TYPES.get(self.name)
-        params = named(job_type.params, args, kwargs) if job_type else {**kwargs, "args": list(args)}
+        if job_type:
+            params = named(job_type.params, args, kwargs)
+        else:
+            params = {**kwargs, "args": list(args)} if args else kwargs
         queue = (self.request.delivery_info or {}).get("routing_key") or (job_type.queue if job_type else HEAVY)
         return NewJob(id=task_id, type=self.name, queue=queue, params=moves.as_json(params))
 

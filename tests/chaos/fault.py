@@ -26,21 +26,23 @@ class Scene:
     untold: list[str] = field(default_factory=list)
 
     def hold(self, told: Callable[[dict[str, Any]], bool] | None = None, within: float = 0) -> None:
-        """Let the fault last. If it lasts longer than `within` seconds, /healthz/background must have reported it.
+        """Let the fault last, and until /healthz/background has reported it, which must be `within` seconds.
 
         `told` looks at the page's answer and tells whether it reports this fault.
         """
-        until = time.monotonic() + self.seconds
+        began = time.monotonic()
+        until = began + self.seconds
         said: list[str] = []
         heard = told is None
         while time.monotonic() < until:
             if told is not None and not heard:
+                until = max(until, min(time.monotonic() + LOOK_EVERY, began + within))
                 answer = self.stack.http.get("/flask/healthz/background")
                 said.append(f"{answer.status_code} {answer.text.strip()}")
                 heard = answer.status_code == 503 and told(answer.json())
             time.sleep(max(0, min(LOOK_EVERY, until - time.monotonic())))
-        if not heard and self.seconds > within:
-            self.untold.append(f"after {self.seconds:g} s it still said {said[-1]}")
+        if not heard:
+            self.untold.append(f"after {max(self.seconds, within):g} s it still said {said[-1]}")
 
 
 @dataclass(frozen=True, kw_only=True)

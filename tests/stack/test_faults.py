@@ -1,5 +1,6 @@
 """What happens in one known situation after the other; tests/chaos breaks things at random moments of a load."""
 
+import shutil
 from collections import Counter
 
 import pytest
@@ -45,6 +46,30 @@ def test_a_full_backlog_is_told_with_503_and_retry_after(stack: Stack) -> None:
         stack.run("./build.sh")
     for task_id in accepted:
         stack.wait_state(task_id, "SUCCESS", timeout=60)
+
+
+@pytest.mark.parametrize(("how", "says"), [("moved", "is gone"), ("replaced", "was replaced")])
+def test_a_ledger_whose_file_is_not_there_takes_no_jobs_and_says_so(stack: Stack, how: str, says: str) -> None:
+    file, aside = stack.db / "backend.db", stack.db / "aside.db"
+    accepted = stack.submit_heavy()
+    stack.wait_state(accepted, "SUCCESS")
+    file.rename(aside)
+    try:
+        if how == "replaced":
+            shutil.copy(aside, file)
+        for _ in range(4):  # both web processes
+            refused = stack.http.post("/flask/heavy", json={"seconds": 0})
+            assert refused.status_code == 503
+            assert says in refused.json()["detail"]
+            assert int(refused.headers["Retry-After"]) > 0
+        health = stack.http.get("/flask/healthz/background")
+        assert health.status_code == 503
+        assert says in health.json()["ledger"]
+    finally:
+        aside.rename(file)
+    assert stack.status(accepted)["status"] == "SUCCESS"
+    stack.wait_state(stack.submit_heavy(), "SUCCESS", timeout=60)
+    stack.wait_healthy()
 
 
 @pytest.mark.timeout(200)

@@ -68,6 +68,7 @@ def test_what_works_behind_it_is_told(stack: Stack) -> None:
         ("GET", "/flask/tasks?colour=red", {}, 422, "colour"),
         ("GET", "/flask/status", {}, 400, "task_id"),
         ("GET", "/flask/status?task_id=unknown", {}, 404, "unknown"),
+        ("GET", "/flask/status?task_id=%00", {}, 404, "no job"),
         ("GET", "/flask/result/unknown", {}, 404, "unknown"),
         ("GET", "/flask/tasks/unknown", {}, 404, "unknown"),
         ("DELETE", "/flask/tasks/unknown", {}, 404, "unknown"),
@@ -157,6 +158,25 @@ def test_celerys_own_interface_keeps_working_from_a_shell(stack: Stack) -> None:
     assert (result, state) == ("This task took 0 seconds.", "SUCCESS")
     job = stack.http.get(f"/flask/tasks/{uuid.UUID(task_id)}").json()
     assert (job["state"], job["input_params"]) == ("SUCCESS", {"seconds": 0})
+
+
+@pytest.mark.parametrize(
+    ("call", "state", "result", "params"),
+    [
+        ("add.delay(64, 4)", "SUCCESS", 68, {"a": 64, "b": 4}),
+        ("add.delay(a=1, b='2')", "FAILURE", "b: Input should be a valid number.", {"a": 1, "b": "2"}),
+        ("heavy.delay(seconds=99)", "FAILURE", "seconds: Input should be less than or equal to 60.", {"seconds": 99}),
+    ],
+)
+def test_a_job_that_is_sent_from_a_shell_is_checked_too(
+    stack: Stack, call: str, state: str, result: Any, params: dict[str, Any]
+) -> None:
+    code = f"from tasks.add import add; from tasks.heavy import heavy; print({call}.id)"
+    task_id = stack.docker("exec", stack.celery, "python", "-c", code)
+    job = wait_until(
+        lambda: stack.http.get(f"/flask/tasks/{task_id}").json(), 30, "it has ended", lambda job: job.get("ready")
+    )
+    assert (job["state"], job["result"], job["input_params"]) == (state, result, params)
 
 
 def test_the_workers_log_shows_start_and_end_of_a_job_with_its_id(stack: Stack) -> None:

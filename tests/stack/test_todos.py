@@ -43,6 +43,14 @@ def test_a_todo_has_1_to_500_characters(stack: Stack) -> None:
         assert answer.json()["errors"][0]["field"] == "done"
 
 
+@pytest.mark.parametrize("text", [" ", "\t\n", "\u3000\u2003", "\u200b"], ids=ascii)
+def test_a_todo_of_blanks_is_refused(stack: Stack, text: str) -> None:
+    here = stack.http.post("/flask/todos", json={"text": f" {text}x{text} "}).headers["Location"]
+    for answer in (stack.http.post("/flask/todos", json={"text": text}), stack.http.patch(here, json={"text": text})):
+        assert answer.status_code == 422
+        assert answer.json()["errors"] == [{"field": "text", "message": "Input should not be blank"}]
+
+
 def test_a_change_of_nothing_is_refused(stack: Stack) -> None:
     here = stack.http.post("/flask/todos", json={"text": "stay"}).headers["Location"]
     for body in ({}, {"text": ""}, {"text": "x" * 501}, {"done": "no"}, {"id": 7}):
