@@ -43,9 +43,9 @@ def write(job_id: str, attempt: int) -> Iterator[TextIO]:
 
 
 def remove_expired() -> Iterator[bool]:
-    """Go through the folder and delete the files that are older than ``EXPORT_EXPIRES``, as far as this is iterated.
+    """Go through the folder and delete the files that are older than ``EXPORT_EXPIRES``.
 
-    Yields for each file whether it was deleted, so that whoever has other duties may stop at any file and go on later.
+    Yields for each file whether it was deleted, so that the caller may stop at any file and go on later.
     """
     oldest = time.time() - settings().export_expires
     with os.scandir(settings().exports_dir) as files:

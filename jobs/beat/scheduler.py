@@ -63,7 +63,7 @@ class LedgerScheduler(Scheduler):
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
-        """Begin: Celery makes a second scheduler, for its banner, which never does."""
+        """Begin. Celery makes a second scheduler as well, for its banner, and never calls this one of it."""
         super().setup_schedule()
         sampling.start_recording()
 
@@ -107,7 +107,7 @@ class LedgerScheduler(Scheduler):
         if self._last_watch is None or now - self._last_watch > lease / 2:
             self._watching_since = now
         self._last_watch = now
-        # How long we have seen no renewal, by our own steady clock: those of the machines may differ, or be set anew.
+        # When each lease was renewed, by our own steady clock: the clocks of the workers may be wrong.
         self._renewals = {
             worker.id: before
             if (before := self._renewals.get(worker.id)) is not None and before[0] == worker.seen_at
@@ -164,7 +164,7 @@ class LedgerScheduler(Scheduler):
         expiry.remove_old(ledger(), time.time() - settings().result_expires, REMOVE_BUDGET)
 
     def _remove_expired_files(self) -> None:
-        """Go on with a clearing of the folder, or begin one when it is time to."""
+        """Go on with the removal of old files, or begin it when it is time to."""
         until = time.monotonic() + REMOVE_BUDGET
         if self._clearing is None:
             if until < self._next_clearing:

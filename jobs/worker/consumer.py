@@ -1,6 +1,6 @@
 """Celery's consumer without its delayed delivery: 28 exchanges and queues for messages that wait in RabbitMQ.
 
-In Warren what waits for its time waits in the ledger, and workers may not declare anything.
+In Warren a job that is for later waits in the ledger, and workers have no right to declare queues.
 """
 
 import logging

@@ -4,8 +4,8 @@
   was paused, say) ends at once, and Docker starts it anew, under a new id;
 - releases jobs that the ledger says this worker runs and it does not: a pool process died, or a report was lost;
 - stops runs of jobs that were cancelled;
-- touches the heartbeat file, but only if the worker's own event loop turned, the broker is connected and the pool's
-  processes live;
+- touches the heartbeat file, but only while the event loop of the worker runs, the broker is connected and the
+  processes of the pool live;
 - on SIGTERM, gives running jobs until shortly before Docker's SIGKILL and then puts them back.
 
 Everything goes through the ledger, so cancelling works while RabbitMQ is down, and no message is needed.

@@ -23,5 +23,5 @@ class JsonRequest(Request):
         return body
 
     def on_json_loading_failed(self, _error: ValueError | None) -> Any:
-        """Say so."""
+        """Raise a 400 problem: the body is not JSON."""
         raise field_problem(400, "body", "not valid JSON")
