@@ -13,6 +13,8 @@ blueprint = APIBlueprint(
 
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
+_SCHEMAS = "#/components/schemas/"
+
 _DESCRIPTION = """\
 Background jobs: submit one, look at it, cancel it, run it again.
 
@@ -59,6 +61,7 @@ _REASONS = {
 
 def _finish(document: Any) -> Any:
     """Say what APIFlask does not: the problem document, lists in a query, what cannot be null, an optional body."""
+    document = _with_each_schema_once(document)
     schema = ProblemView.model_json_schema(ref_template="#/components/schemas/{model}")
     document["components"]["schemas"] |= {**schema.pop("$defs"), "Problem": schema}
     names = {tag["name"] for tag in document["tags"]}  # APIFlask repeats a tag for each blueprint that has it
@@ -72,6 +75,31 @@ def _finish(document: Any) -> Any:
             if "requestBody" in operation:
                 _finish_body(document, operation["requestBody"])
     return document
+
+
+def _with_each_schema_once(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with one schema of each name: APIFlask writes `Job.State` and `Page.State` for the same.
+
+    Raises :class:`ValueError` if two schemas of one name differ.
+    """
+
+    def renamed(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: renamed(value) for key, value in part.items()}
+        if isinstance(part, list):
+            return [renamed(value) for value in part]
+        if isinstance(part, str) and part.startswith(_SCHEMAS):
+            return _SCHEMAS + part.removeprefix(_SCHEMAS).rpartition(".")[2]
+        return part
+
+    found: dict[str, Any] = renamed(document)
+    schemas: dict[str, Any] = {}
+    for name, schema in found["components"]["schemas"].items():
+        short = name.rpartition(".")[2]
+        if schemas.setdefault(short, schema) != schema:
+            raise ValueError(f"two schemas are called {short}")
+    found["components"]["schemas"] = schemas
+    return found
 
 
 def _finish_parameter(parameter: dict[str, Any]) -> None:

@@ -91,6 +91,13 @@ def test_the_document_is_valid(document: Any) -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
 
 
+def test_each_schema_is_there_once(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    assert [name for name in schemas if "." in name] == []
+    titles = [schema["title"] for schema in schemas.values()]
+    assert len(titles) == len(set(titles))
+
+
 def test_every_promised_route_is_described(document: Any) -> None:
     assert PROMISED - operations(document).keys() == set()
 
