@@ -4,7 +4,7 @@ import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from itertools import groupby
 from types import SimpleNamespace
 

@@ -37,6 +37,12 @@ def receive_all(client: socket.socket) -> bytes:
     return b"".join(iter(lambda: client.recv(65536), b""))
 
 
+def send_many(stream: Transport) -> None:
+    """Send more than the system's own buffers hold."""
+    for _ in range(100_000):
+        stream.send(KILOBYTE)
+
+
 def fill(stream: Transport) -> int:
     """Send until the socket takes no more; return how many payloads that were."""
     count = 0
@@ -90,8 +96,7 @@ def test_a_reader_who_is_too_far_behind_is_disconnected(
     monkeypatch.setattr(transport, "LARGEST_BACKLOG", 10_000)
     stream = Transport(sockets[0], compressed=False)
     with pytest.raises(Disconnected):
-        for _ in range(100_000):  # more than the system's own buffers hold
-            stream.send(KILOBYTE)
+        send_many(stream)
 
 
 def test_a_subscriber_who_is_there_stays_connected(sockets: tuple[socket.socket, socket.socket]) -> None:
@@ -111,8 +116,7 @@ def test_a_subscriber_who_has_left_is_noticed(sockets: tuple[socket.socket, sock
     with pytest.raises(Disconnected):
         stream.check()
     with pytest.raises(Disconnected):
-        for _ in range(2):  # the first is answered with a reset
-            stream.send(KILOBYTE)
+        send_many(stream)
 
 
 def test_a_taken_connection_is_no_longer_gunicorns(sockets: tuple[socket.socket, socket.socket]) -> None:
