@@ -185,7 +185,7 @@ class StreamingService:
             subscriber.transport.close()
 
     def _close_all(self) -> None:
-        for subscriber in list(self._subscribers):
-            self._remove(subscriber)
         while self._newcomers:
             self._newcomers.popleft().transport.close()
+        for subscriber in list(self._subscribers):
+            self._remove(subscriber)
