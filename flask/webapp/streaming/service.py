@@ -122,8 +122,8 @@ class StreamingService:
             missed = (newcomer.channel, newcomer.last_event)
             if missed not in openings:
                 openings[missed] = Payload(newcomer.channel.opening(connection, newcomer.last_event))
-            self._subscribers.add(newcomer)
-            self._newcomers.popleft()
+            with self._somebody_came:  # so that nobody counts it twice
+                self._subscribers.add(self._newcomers.popleft())
             self._selector.register(newcomer.transport, selectors.EVENT_READ, newcomer)
             self._send(newcomer, openings[missed])
 
