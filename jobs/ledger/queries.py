@@ -208,15 +208,18 @@ def touched_since(connection: Connection, moment: float, limit: int) -> list[Job
     In order of acceptance; ``None`` if there are more than ``limit``. A job that only waits does not change.
     """
     put_back = select(attempt.c.job_id).where(attempt.c.ended_at > moment).limit(limit + 1)
+    # Only this many of the newest are looked at: times of acceptance have no index, and a moment may be long ago.
+    newest = select(job.c.seq, job.c.created_at).order_by(job.c.seq.desc()).limit(limit + 1).subquery()
+    seq = select(job.c.seq).limit(limit + 1)
     found: set[int] = set()
     # One question for each index; an OR of them would read the whole table.
-    for condition in (
-        job.c.seq > _last_before(connection, moment),
-        job.c.ended_at > moment,
-        _running(),
-        job.c.id.in_(put_back),
+    for question in (
+        select(newest.c.seq).where(newest.c.created_at > moment),
+        seq.where(job.c.ended_at > moment),
+        seq.where(_running()),
+        seq.where(job.c.id.in_(put_back)),
     ):
-        found.update(connection.execute(select(job.c.seq).where(condition).limit(limit + 1)).scalars())
+        found.update(connection.execute(question).scalars())
         if len(found) > limit:
             return None
     return _jobs(connection.execute(select(job).where(job.c.seq.in_(found)).order_by(job.c.seq)))

@@ -1,7 +1,7 @@
 """Changes of jobs, as JSON in Server-Sent Events.
 
-Each event is a whole job as ``GET /tasks/ID`` shows it, so that hearing one twice does no harm. Its id is a time; a
-client that reconnects sends the last one, and is told what has changed since.
+Each event is a whole job as ``GET /tasks/ID`` shows it, so that it does no harm when one comes twice. Its id is a time.
+A client that connects again sends the last id, and is told what has changed since.
 """
 
 from typing import Any
@@ -14,8 +14,9 @@ from jobs.ledger import queries
 from jobs.ledger.records import Job
 from webapp.api.openapi import error_responses
 from webapp.operations import find_job
-from webapp.streaming.feed import Change, since
-from webapp.streaming.streams import event, open_stream
+from webapp.streaming.answer import open_stream
+from webapp.streaming.feed import Change, changed_since
+from webapp.streaming.payload import event
 from webapp.views import job_view
 
 blueprint = APIBlueprint("events", __name__, tag="Jobs")
@@ -26,45 +27,45 @@ _STREAM: dict[int | str, Any] = {
 
 
 class AllJobs:
-    """The kind of stream that tells of every job."""
+    """The channel of every job."""
 
     def opening(self, connection: Connection, last_event: float | None) -> bytes:
-        """Return the jobs that have changed since then."""
-        return self.news(connection, since(connection, last_event)) if last_event is not None else b""
+        """Return the jobs that have changed since the last event; nothing without one."""
+        return self.news(connection, changed_since(connection, last_event)) if last_event is not None else b""
 
     def news(self, _connection: Connection, change: Change) -> bytes:
-        """Return an event for each job, or one that says that there are too many."""
+        """Return an event for each changed job, or one event ``reset`` when there are too many."""
         if change is None:
             return event("reset", "{}")
         return b"".join(_job_event(job) for job in change)
 
-    def over(self) -> bool:
-        """Never."""
+    def ended(self) -> bool:
+        """Return ``False``: there can always be another job."""
         return False
 
 
 class OneJob:
-    """The kind of stream that tells of one job, to its end."""
+    """The channel of one job, to its end."""
 
     def __init__(self, task_id: str) -> None:
         self._id = task_id
-        self._over = False
+        self._ended = False
 
     def opening(self, connection: Connection, _last_event: float | None) -> bytes:
         """Return the job as it is now."""
         job = queries.find(connection, self._id)
-        self._over = job is None or job.ended
+        self._ended = job is None or job.ended
         return _job_event(job) if job is not None else b""
 
     def news(self, connection: Connection, change: Change) -> bytes:
         """Return the job if it has changed."""
-        if self._over or not (change is None or any(job.id == self._id for job in change)):
+        if self._ended or not (change is None or any(job.id == self._id for job in change)):
             return b""
         return self.opening(connection, None)
 
-    def over(self) -> bool:
-        """Tell whether the job has ended."""
-        return self._over
+    def ended(self) -> bool:
+        """Return whether the job has ended."""
+        return self._ended
 
 
 def _job_event(job: Job) -> bytes:

@@ -1,4 +1,4 @@
-"""What the dashboard follows: the changes of jobs and queues as pieces of its pages, rendered once for all viewers."""
+"""What open dashboards follow: changes of jobs and queues as parts of the pages, rendered once for all viewers."""
 
 import time
 
@@ -9,8 +9,9 @@ from sqlalchemy import Connection
 from jobs.ledger import queries, samples
 from webapp.models import PAGE
 from webapp.pages import fragments
-from webapp.streaming.feed import Change, since
-from webapp.streaming.streams import event, open_stream
+from webapp.streaming.answer import open_stream
+from webapp.streaming.feed import Change, changed_since
+from webapp.streaming.payload import event
 from webapp.views import history_view
 
 blueprint = APIBlueprint("live", __name__, enable_openapi=False)
@@ -20,24 +21,28 @@ PANEL_EVERY = 2.0
 
 
 class Pages:
-    """The kind of stream that a dashboard follows."""
+    """The channel that open dashboards follow."""
 
     def __init__(self) -> None:
-        # The last one; newcomers hear it at once.
+        # The panel of last time, as an event. A newcomer is sent it at once.
         self._panel = b""
         self._next_panel = 0.0
         self._sampled_at = time.time()
 
     def opening(self, connection: Connection, last_event: float | None) -> bytes:
-        """Return what has changed since then; without a last event, since the page itself was rendered."""
-        return self._rows(connection, since(connection, last_event or time.time())) + self._panel
+        """Return the rows that have changed since the last event, and the panel.
+
+        Without a last event the page has just been loaded, and its rows are a moment old.
+        """
+        moment = last_event if last_event is not None else time.time()
+        return self._rows(connection, changed_since(connection, moment)) + self._panel
 
     def news(self, connection: Connection, change: Change) -> bytes:
-        """Return the rows that have changed, and now and then the panel of queues and workers."""
-        return self._rows(connection, change) + self._samples(connection) + self._panel_now_and_then(connection)
+        """Return the rows that have changed, new samples, and every 2 s the panel of queues and workers."""
+        return self._rows(connection, change) + self._samples(connection) + self._panel_if_due(connection)
 
-    def over(self) -> bool:
-        """Never."""
+    def ended(self) -> bool:
+        """Return ``False``: there is always something to show."""
         return False
 
     def _rows(self, connection: Connection, change: Change) -> bytes:
@@ -51,7 +56,7 @@ class Pages:
             self._sampled_at = views[-1]["at"]
         return b"".join(event("sample", json.dumps(view)) for view in views)
 
-    def _panel_now_and_then(self, connection: Connection) -> bytes:
+    def _panel_if_due(self, connection: Connection) -> bytes:
         if time.monotonic() < self._next_panel:
             return b""
         self._next_panel = time.monotonic() + PANEL_EVERY

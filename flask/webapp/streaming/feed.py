@@ -1,8 +1,8 @@
 """What has changed in the ledger since the last look.
 
-SQLite's ``data_version`` tells in microseconds whether another connection has written; only then are the changed rows
-read, over the indexes that are there anyway: new rows, rows of running jobs, rows that ended. So following jobs costs
-their writers nothing.
+SQLite's ``data_version`` tells in microseconds whether another connection has written. Only then are the changed rows
+read: new rows, rows of running jobs, rows that ended. Each of these has an index already, so that following jobs costs
+nothing when jobs are written.
 """
 
 import time
@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 from jobs.ledger import queries
 from jobs.ledger.records import Job
 
-#: Most changed jobs that are told one by one; beyond that a viewer is told to load its list again.
+#: Most changed jobs that are told one by one. When there are more, a subscriber is told to load its list again.
 LARGEST_CHANGE = 500
-#: Seconds that looks overlap, for commits that were under way.
+#: Seconds that two looks overlap. A job that was accepted before a look may be committed after it.
 OVERLAP = 5.0
 
 #: Changed jobs, in order of acceptance, or ``None`` for "too many: load the list again".
@@ -24,13 +24,13 @@ Change = Sequence[Job] | None
 
 
 class Feed:
-    """Looks again and again over one connection: ``data_version`` compares with that connection's own past."""
+    """Looks again and again over one connection: ``data_version`` is about what others have written meanwhile."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._version = queries.data_version(connection)
-        # How the jobs are now; viewers ask by themselves for what was before.
-        self._known = self._signatures(since(connection, time.time()) or [])
+        # How the jobs are now. What changed before that is not news.
+        self._known = self._signatures(changed_since(connection, time.time()) or [])
 
     def look(self) -> Change:
         """Return what has changed since the last look."""
@@ -38,7 +38,7 @@ class Feed:
         if version is not None and version == self._version:
             return []
         self._version = version
-        rows = since(self._connection, time.time())
+        rows = changed_since(self._connection, time.time())
         if rows is None:
             self._known = {}
             return None
@@ -50,6 +50,6 @@ class Feed:
         return {row.id: (row.state, row.progress, row.attempts, row.info) for row in rows}
 
 
-def since(connection: Connection, moment: float) -> Change:
+def changed_since(connection: Connection, moment: float) -> Change:
     """Return the jobs that may have changed after that time (seconds since the epoch)."""
     return queries.touched_since(connection, moment - OVERLAP, LARGEST_CHANGE)
