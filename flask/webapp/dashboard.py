@@ -83,6 +83,7 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         prefix=prefix or "",
         rows=rows_html(rows),
         older=older,
+        end=rows[-1].seq if older else None,
         panel=panel,
         queue_names=list(QUEUES),
     )
@@ -93,7 +94,7 @@ def job_page(task_id: str) -> Response:
     row = jobs.find(task_id)
     with ledger().reading() as connection:
         attempts = queries.past_attempts(connection, task_id)
-    return _page("job.html", row=row, attempts=attempts, **_ACTIONS)
+    return _page("job.html", row=row, attempts=attempts, address=request.host_url, **_ACTIONS)
 
 
 def todos_page(
@@ -131,7 +132,18 @@ _ACTIONS: dict[str, Any] = {"running": states.RUNNING, "ended": states.ENDED, "r
 
 def rows_html(rows: Sequence[Row[Any]]) -> str:
     """Return rows of the list of jobs."""
-    return render("_rows.html", rows=rows, **_ACTIONS)
+    return render("_rows.html", rows=rows, cursor=cursor, **_ACTIONS)
+
+
+def trouble_html(connection: Connection) -> str:
+    """Return what all pages say at the top while something does not work: nothing when all is well."""
+    samples = queries.samples(connection, time.time() - OLD_SAMPLE)
+    return render(
+        "_trouble.html",
+        sampled=bool(samples),
+        broker=not samples or samples[-1].ready is not None,
+        alive=queries.living(queries.workers(connection), settings().worker_lease),
+    )
 
 
 def panel_html(connection: Connection) -> str:
@@ -157,8 +169,6 @@ def panel_html(connection: Connection) -> str:
             }
             for name in QUEUES
         ],
-        sampled=bool(samples),
-        broker=all(sample.ready is not None for sample in samples.values()),
         workers=workers,
         alive={row.id for row in alive},
         doing=doing,
@@ -234,7 +244,9 @@ def delete_todo(todo_id: int) -> Response:
 
 def _page(template: str, status: int = 200, **values: Any) -> Response:
     notice = NOTICES.get(request.args.get("said", ""), "")
-    answer = Response(render(template, notice=notice, **values), status, mimetype="text/html")
+    with ledger().reading() as connection:
+        trouble = trouble_html(connection)
+    answer = Response(render(template, notice=notice, trouble=trouble, **values), status, mimetype="text/html")
     answer.headers["Cache-Control"] = "no-store"  # one that is gone back to is loaded again, and shows what is now
     return answer
 

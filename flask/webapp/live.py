@@ -55,7 +55,8 @@ class Pages:
         if time.monotonic() < self._next_panel:
             return b""
         self._next_panel = time.monotonic() + PANEL_EVERY
-        self._panel = event("panel", dashboard.panel_html(connection))
+        trouble, panel = dashboard.trouble_html(connection), dashboard.panel_html(connection)
+        self._panel = event("trouble", trouble) + event("panel", panel)
         return self._panel
 
 
