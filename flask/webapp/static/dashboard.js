@@ -87,7 +87,7 @@ function put(id, html) {
 
 const edited = (part) => [...part.querySelectorAll("input[name=text]")].some((input) => input.value !== input.defaultValue);
 
-// Make a list like another one, item by item: what is being edited stays.
+// Make a list equal to another one, item by item. An item that somebody is editing stays.
 function merge(old, fresh) {
 	for (const item of [...old.children]) if (!fresh.querySelector(`[id="${item.id}"]`)) item.remove();
 	for (const [place, item] of [...fresh.children].entries()) {
@@ -272,7 +272,7 @@ function connect() {
 	stream.addEventListener("sample", (event) => addSample(JSON.parse(event.data)));
 }
 
-// The server is back: no need to wait until the next try.
+// The server is back: connect now, without waiting for the next try.
 function reconnect() {
 	if (stream?.readyState === EventSource.CLOSED) connect();
 }
@@ -354,8 +354,7 @@ function refuse(form) {
 		error.id = `${field.id}-error`;
 		error.className = "error";
 		const name = field.labels[0].firstChild.textContent.trim();
-		const wrong = field.type === "number" ? "is not a number." : "is not complete: enter date and time, or clear the field.";
-		error.textContent = `${name} ${wrong}`;
+		error.textContent = field.type === "number" ? `${name} is not a number.` : `${name} is not complete.`;
 		field.ariaInvalid = "true";
 		field.setAttribute("aria-describedby", `${field.id}-hint ${error.id}`);
 		field.after(error);
