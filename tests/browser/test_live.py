@@ -4,7 +4,7 @@ import re
 from datetime import datetime, timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.support import OpenPage, Watch, expect_state, live, mark, row
 from tests.stack.support import Stack
@@ -99,6 +99,18 @@ def test_a_job_never_took_longer_than_the_time_since_it_was_accepted(stack: Stac
         shown.append([int(text.removesuffix(" ago").removesuffix(" s")) for text in texts])
     stack.http.delete(f"/flask/tasks/{task_id}")
     assert [(first, second) for first, second in shown if first != second] == []
+
+
+def test_a_page_that_was_slow_to_load_soon_shows_the_right_times(stack: Stack, page: Page) -> None:
+    def a_minute_late(route: Route) -> None:
+        answer = route.fetch()
+        text = re.sub(r'data-now="([^"]+)"', lambda found: f'data-now="{float(found[1]) - 60}"', answer.text())
+        route.fulfill(response=answer, body=text)
+
+    page.route("**/flask", a_minute_late)
+    task_id = stack.submit_heavy()
+    page.goto("/flask")
+    expect(row(page, task_id).locator("time")).to_have_text(re.compile("now|ago"))
 
 
 def test_the_charts_show_what_was_done(stack: Stack, page: Page) -> None:

@@ -15,8 +15,13 @@ const HIDDEN_FOR = 30_000; // after so long a hidden page closes its stream
 // --- times --------------------------------------------------------------------------------------------------------
 
 // All times are those of the server's clock, in seconds, and all are rounded down: so the figures fit together.
-const lag = Date.now() / 1000 - Number(document.body.dataset.now);
+let lag = Date.now() / 1000 - Number(document.body.dataset.now);
 const now = () => Date.now() / 1000 - lag;
+
+// The id of an event is the server's time in milliseconds. What came fastest knows the clock best.
+function setClock(event) {
+	lag = Math.min(lag, (Date.now() - Number(event.lastEventId)) / 1000);
+}
 
 function duration(seconds) {
 	if (seconds < 10) return `${(Math.floor(Math.max(seconds, 0) * 10) / 10).toFixed(1)} s`;
@@ -65,11 +70,10 @@ function replace(old, fresh) {
 // A job's button that has replaced another one takes no click for a moment. Otherwise the second click of a double click
 // on "Cancel" would go to "Retry".
 function rest(old, fresh) {
-	for (const form of fresh.querySelectorAll(".actions form")) {
-		const { id } = form.closest("[id]");
-		const before = (old.id === id ? old : old.querySelector(`[id="${id}"]`))?.querySelector(".actions form");
-		const button = form.querySelector("button");
-		if (!before || (before.action === form.action && !before.querySelector("button").ariaDisabled)) continue;
+	for (const button of fresh.querySelectorAll(".actions button")) {
+		const { id } = button.closest("[id]");
+		const before = (old.id === id ? old : old.querySelector(`[id="${id}"]`))?.querySelector(".actions button");
+		if (!before || (before.textContent === button.textContent && !before.ariaDisabled)) continue;
 		button.ariaDisabled = "true";
 		setTimeout(() => (button.ariaDisabled = null), REST);
 	}
@@ -266,6 +270,7 @@ function connect() {
 			pause = Math.min(2 * pause, LONGEST_PAUSE);
 		}
 	});
+	for (const name of ["jobs", "panel"]) stream.addEventListener(name, setClock);
 	stream.addEventListener("jobs", (event) => putRows(event.data));
 	stream.addEventListener("reset", (event) => reset(event.data));
 	for (const id of ["trouble", "panel"]) stream.addEventListener(id, (event) => put(id, event.data));
