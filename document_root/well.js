@@ -1,28 +1,30 @@
-// Says on the front page whether the stack is well; without this the page has a link that does.
+// Says on the front page whether the stack is well. Without this file the page has a link to the same answer.
 const place = document.getElementById("well");
 
 async function look() {
-	let text = "The application does not answer. Is it being restarted? See: docker ps";
 	let well = false;
+	let text = "The application does not answer. Perhaps it is being restarted: docker ps shows it.";
 	try {
 		const answer = await fetch("flask/healthz/background", { headers: { Accept: "application/json" } });
 		const parts = await answer.json();
 		if ("workers" in parts) {
 			well = answer.ok;
-			const troubles = [];
-			if (parts.rabbitmq !== "ok") troubles.push(parts.rabbitmq);
-			if (parts.ledger !== "ok") troubles.push(`The ledger ${parts.ledger}`);
-			if (parts.workers === 0) troubles.push("no worker is there");
-			text = well
-				? `All is well: RabbitMQ and the ledger answer. Workers: ${parts.workers}.`
-				: `Not all is well: ${troubles.join("; ")}. Jobs are accepted all the same, and run later.`;
-			if (parts.ledger !== "ok") text = `Not well: ${troubles.join("; ")}.`;
+			text = well ? `All is well. RabbitMQ and the ledger answer. Workers: ${parts.workers}.` : troubles(parts);
 		}
 	} catch {
-		// Nobody answers, or somebody else: the text says so already.
+		// The text says it already.
 	}
 	place.dataset.well = well;
 	if (place.textContent !== text) place.textContent = text;
+}
+
+// The exact reasons are in the answer; here stands what they mean.
+function troubles({ rabbitmq, ledger, workers }) {
+	if (ledger !== "ok") return "Not all is well. The ledger does not answer, and no job is accepted.";
+	const found = ["Not all is well."];
+	if (rabbitmq !== "ok") found.push("RabbitMQ does not answer.");
+	if (workers === 0) found.push("No worker is there.");
+	return `${found.join(" ")} Jobs are accepted, and run later.`;
 }
 
 look();

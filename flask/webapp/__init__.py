@@ -1,6 +1,7 @@
 """The web container: HTTP in, rows in the ledger, answers out. It never waits for RabbitMQ."""
 
 from apiflask import APIFlask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobs import __version__
 from jobs.ledger.database import ledger
@@ -25,6 +26,8 @@ def create_app() -> APIFlask:
     """Build the Flask application."""
     ledger()  # before Gunicorn forks: all its processes are to write to the file that is there now
     app = APIFlask(__name__, title="Warren", version=__version__, spec_path=None, docs_path=None)
+    # Nginx says, in headers that no client can set past it, at which address it was asked.
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=1, x_host=1)  # type: ignore[method-assign]
     app.request_class = json_body.JsonRequest
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]

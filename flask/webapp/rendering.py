@@ -4,6 +4,7 @@ An environment of our own, because the parts that are pushed to browsers are ren
 """
 
 import json
+import math
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -36,9 +37,11 @@ def utc(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration: ``0.4 s``, ``12 s``, ``2:03`` or ``1:02:03``. ``dashboard.js`` writes them alike."""
+    """Return a duration, rounded down: ``0.4 s``, ``12 s``, ``2:03`` or ``1:02:03``; ``dashboard.js`` does the same."""
+    if seconds < 10:
+        return f"{math.floor(seconds * 10) / 10:.1f} s"
     if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+        return f"{math.floor(seconds)} s"
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

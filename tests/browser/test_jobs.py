@@ -72,6 +72,36 @@ def test_a_running_job_is_cancelled_and_tried_again(stack: Stack, page: Page, wh
         stack.http.delete(f"/flask/tasks/{again}")
 
 
+@pytest.mark.parametrize("where", ["list", "filtered list", "page"])
+def test_more_clicks_on_cancel_do_nothing_else(stack: Stack, page: Page, where: str) -> None:
+    below, clicked = stack.submit_heavy(60), stack.submit_heavy(60)
+    for task_id in (below, clicked):
+        stack.wait_state(task_id, "STARTED")
+    addresses = {"list": "/flask", "filtered list": "/flask?status=STARTED", "page": f"/flask/tasks/{clicked}"}
+    page.clock.install()
+    page.goto(addresses[where])
+    live(page)
+    shown = page.locator("#job") if where == "page" else row(page, clicked)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.clock.pause_at(datetime.now() + timedelta(seconds=5))  # so that all of these clicks come in one moment
+    cancel = shown.get_by_role("button", name="Cancel")
+    place = cancel.bounding_box()
+    assert place
+    cancel.dblclick()
+    expect_state(shown, "REVOKED")
+    page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    expect(shown.get_by_role("button", name="Retry")).to_be_disabled()
+    page.clock.resume()
+    if where == "filtered list":
+        expect(shown).to_have_count(0)
+    else:
+        expect(shown.get_by_role("button", name="Retry")).to_be_enabled()
+    assert sent == [f"{stack.url}/flask/ui/tasks/{clicked}/cancel"]
+    assert stack.status(below)["status"] == "STARTED"
+    stack.http.delete(f"/flask/tasks/{below}")
+
+
 def test_a_failure_says_why_and_can_be_tried_again(page: Page) -> None:
     page.goto("/flask?form=divide")
     failed = row(page, submit(page, "divide", a="1", b="0"))
@@ -108,6 +138,34 @@ def test_what_is_wrong_stands_beside_the_field(stack: Stack, page: Page, watch: 
     assert stack.ledger("SELECT count(*) FROM job") == [(before,)]
 
     submit(page, "image_processing", num_images="1", width="100", height="100")
+    expect(page.locator("[aria-invalid]")).to_have_count(0)
+
+
+def test_what_the_browser_cannot_read_is_refused_by_name(stack: Stack, page: Page) -> None:
+    [(before,)] = stack.ledger("SELECT count(*) FROM job")
+    page.goto("/flask?form=heavy")
+    seconds, run_at = page.locator("#heavy-seconds"), page.locator("#heavy-run_at")
+    seconds.fill("")
+    seconds.press_sequentially("5-10")
+    run_at.press_sequentially("12")  # the day, and nothing else
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    send_button(page, "heavy").click()
+    expect(page.locator("#notice")).to_contain_text("Not submitted")
+    expect(seconds).to_have_accessible_description(re.compile("Seconds is not a number"))
+    expect(run_at).to_have_accessible_description(re.compile("Not before is not complete"))
+    expect(page.locator("[aria-invalid]")).to_have_count(2)
+    expect(seconds).to_be_focused()
+
+    seconds.fill("0")
+    send_button(page, "heavy").click()
+    expect(page.locator("[aria-invalid]")).to_have_count(1)
+    expect(run_at).to_be_focused()
+    assert sent == []
+    assert stack.ledger("SELECT count(*) FROM job") == [(before,)]
+
+    run_at.fill("")
+    press(page, send_button(page, "heavy"))
     expect(page.locator("[aria-invalid]")).to_have_count(0)
 
 

@@ -1,9 +1,10 @@
 """Pages that keep themselves up to date: by Server-Sent Events, and without them."""
 
 import re
+from datetime import datetime, timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.support import OpenPage, Watch, expect_state, live, mark, row
 from tests.support.stack import Stack
@@ -42,6 +43,74 @@ def test_a_jobs_page_follows_it_to_its_end(stack: Stack, page: Page) -> None:
     expect(page.locator("#result")).to_contain_text("6 seconds")
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
     assert unloaded()
+
+
+def test_older_goes_on_where_the_page_ends_also_after_others_arrived(stack: Stack, page: Page) -> None:
+    def submit(jobs: int) -> list[str]:
+        return [stack.submit("add", a=number, b=0) for number in range(jobs)]
+
+    submit(20)
+    page.goto("/flask?limit=10")
+    live(page)
+    newest = submit(10)[-1]
+    expect(page.locator("#jobs tbody tr").first).to_have_id(f"job-{newest}")
+    first = ids(page)
+    page.get_by_role("link", name="Older").click()
+    expect(page.get_by_role("link", name="Newest")).to_be_visible()
+    listed = stack.http.get("/flask/tasks", params={"limit": "20"}).json()["data"]
+    assert first + ids(page) == [job["task_id"] for job in listed]
+
+
+def test_a_page_that_fills_up_gets_its_link_to_older_jobs(stack: Stack, page: Page) -> None:
+    stack.submit("text", text="the oldest one")
+    known = [job["task_id"] for job in stack.walk("/flask/tasks", task_type="text")]
+    page.goto(f"/flask?task_type=text&limit={len(known)}")
+    live(page)
+    older = page.get_by_role("link", name="Older")
+    expect(older).to_have_count(0)
+    newest = stack.submit("text", text="the newest one")
+    expect(row(page, newest)).to_be_visible()
+    older.click()
+    expect(page.locator("#jobs tbody tr")).to_have_count(1)
+    expect(row(page, known[-1])).to_be_visible()
+
+
+def ids(page: Page) -> list[str]:
+    """Return the ids of the jobs in the list, from first to last."""
+    rows = page.locator("#jobs tbody tr").evaluate_all("rows => rows.map(row => row.id)")
+    return [str(identity).removeprefix("job-") for identity in rows]
+
+
+def test_a_job_never_took_longer_than_the_time_since_it_was_accepted(stack: Stack, page: Page) -> None:
+    task_id = stack.submit_heavy(60)
+    stack.wait_state(task_id, "STARTED")
+    page.clock.install()
+    page.goto("/flask")
+    live(page)
+    page.clock.pause_at(datetime.now() + timedelta(seconds=20))
+    took, accepted = row(page, task_id).locator("[data-since]"), row(page, task_id).locator("time")
+    since = float(took.get_attribute("data-since") or 0)
+    shown = []
+    for tenth in range(10):  # as if it had been accepted and started in the same moment, at each part of a second
+        took.evaluate("(span, since) => span.dataset.since = since", since + tenth / 10)
+        accepted.evaluate("(time, since) => time.dateTime = new Date(since * 1000).toISOString()", since + tenth / 10)
+        page.clock.run_for(1_000)
+        texts = took.inner_text(), accepted.inner_text()
+        shown.append([int(text.removesuffix(" ago").removesuffix(" s")) for text in texts])
+    stack.http.delete(f"/flask/tasks/{task_id}")
+    assert [(first, second) for first, second in shown if first != second] == []
+
+
+def test_a_page_that_was_slow_to_load_soon_shows_the_right_times(stack: Stack, page: Page) -> None:
+    def a_minute_late(route: Route) -> None:
+        answer = route.fetch()
+        text = re.sub(r'data-now="([^"]+)"', lambda found: f'data-now="{float(found[1]) - 60}"', answer.text())
+        route.fulfill(response=answer, body=text)
+
+    page.route("**/flask", a_minute_late)
+    task_id = stack.submit_heavy()
+    page.goto("/flask")
+    expect(row(page, task_id).locator("time")).to_have_text(re.compile("now|ago"))
 
 
 def test_the_charts_show_what_was_done(stack: Stack, page: Page) -> None:

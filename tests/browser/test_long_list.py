@@ -3,10 +3,10 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.support import expect_state, live, mark, row
+from tests.browser.support import OpenPage, expect_state, live, mark, row
 from tests.support.stack import Stack
 
-PAGE = 50
+PAGE, LARGEST_PAGE = 50, 500
 
 #: Takes 10,000 jobs through the ledger's own moves, some hundred in a transaction, so that nobody waits for long. Each
 #: hundredth fails.
@@ -29,10 +29,13 @@ for start in range(1, 10_001, 250):
 
 
 @pytest.mark.timeout(240)
-def test_10_000_jobs(stack: Stack, page: Page) -> None:
+def test_10_000_jobs(stack: Stack, page: Page, open_page: OpenPage) -> None:
     page.goto("/flask")
     live(page)
     unloaded = mark(page)
+    large = open_page()
+    large.goto(f"/flask?limit={LARGEST_PAGE}")
+    live(large)
     stack.docker("exec", stack.celery, "python", "-c", MAKE_JOBS, timeout=120)
 
     # The open page, to which that happened, shows the newest of them, and goes on to show what comes.
@@ -44,9 +47,18 @@ def test_10_000_jobs(stack: Stack, page: Page) -> None:
     expect(rows.first).to_have_id(f"job-{newest}")
     expect(rows).to_have_count(PAGE)
     assert unloaded()
+    # The same on a page of more rows than the server sends.
+    expect(row(large, newest)).to_be_visible()
+    expect(large.locator("#jobs tbody tr")).to_have_count(LARGEST_PAGE)
+
+    # "Older" of the page that is open leads to what comes after its last row.
+    last = positions(page)[-1]
+    page.get_by_role("link", name="Older").click()
+    expect(rows.first).to_have_attribute("data-seq", str(last - 1))
+    page.get_by_role("link", name="Newest").click()
 
     # Older pages follow without a gap and without a repetition.
-    page.reload()
+    expect(rows.first).to_have_id(f"job-{newest}")
     first = positions(page)
     for _ in range(3):
         page.get_by_role("link", name="Older").click()

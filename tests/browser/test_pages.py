@@ -1,10 +1,13 @@
 """The pages beside those of jobs and to-dos, and what all of them are made of."""
 
+import json
 import re
+import subprocess
 
 import pytest
 from playwright.sync_api import Page, Response, expect
 
+from jobs import __version__
 from tests.browser.support import OpenPage, Watch, live
 from tests.support.stack import Stack
 
@@ -33,6 +36,22 @@ def test_the_navigation_says_where_one_is(page: Page) -> None:
     expect(page.get_by_role("heading", name="Queues and workers")).to_be_in_viewport()
     bar.get_by_role("link", name="API").click()
     expect(page).to_have_url(re.compile("/flask/docs$"))
+
+
+@pytest.mark.parametrize("path", ["/flask", "/flask/todos", "/flask/tasks/unknown"])
+def test_each_page_says_which_version_it_is(page: Page, watch: Watch, path: str) -> None:
+    watch.tolerate("status of 404")
+    page.goto(path)
+    expect(page.get_by_role("contentinfo")).to_have_text(f"Warren {__version__}")
+
+
+def test_the_command_of_a_jobs_page_can_be_copied(stack: Stack, page: Page) -> None:
+    task_id = stack.submit_heavy()
+    page.goto(f"/flask/tasks/{task_id}")
+    command = page.locator("code", has_text="curl")
+    expect(command).to_have_text(f"curl {stack.url}/flask/tasks/{task_id}")
+    answer = subprocess.run([*command.inner_text().split(), "--silent"], capture_output=True, check=True)
+    assert json.loads(answer.stdout)["task_id"] == task_id
 
 
 @pytest.mark.parametrize("path", ["/flask/tasks/unknown", "/flask/nowhere", "/nowhere"])

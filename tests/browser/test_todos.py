@@ -73,6 +73,10 @@ def test_a_wrong_text_is_told_beside_its_field(stack: Stack, page: Page, watch: 
     expect(new).to_have_accessible_description(re.compile("character"))
     expect(new).to_be_focused()
 
+    new.fill("   ")
+    page.locator("#add-todo").get_by_role("button").click()
+    expect(new).to_have_accessible_description(re.compile("blank"))
+
     item.locator("input[name=text]").fill("")
     item.get_by_role("button", name="Save").click()
     changed = page.locator("#todos li input[name=text]")

@@ -63,21 +63,35 @@ def test_a_running_job_is_cancelled_and_tried_again(stack: Stack, plain: Page) -
 def test_what_is_wrong_stands_beside_the_field(stack: Stack, plain: Page, watch: Watch) -> None:
     watch.tolerate("status of 422")
     plain.goto("/flask?form=csv_processing")
-    fill(plain, "csv_processing", num_rows="99", processing_time="6", run_at="2030-01-01T10:00")
+    fill(plain, "csv_processing", num_rows="100", processing_time="6", run_at="2099-01-01T10:00")
     send_button(plain, "csv_processing").click()
     expect(plain.locator("#notice")).to_contain_text("Not submitted")
-    field = plain.locator("#csv_processing-num_rows")
+    field = plain.locator("#csv_processing-run_at")
     expect(field).to_have_attribute("aria-invalid", "true")
-    expect(field).to_have_accessible_description(re.compile("greater than or equal to 100"))
-    for name, entered in (("num_rows", "99"), ("processing_time", "6"), ("run_at", "2030-01-01T10:00")):
+    expect(field).to_have_accessible_description(re.compile("ten years from now"))
+    for name, entered in (("num_rows", "100"), ("processing_time", "6"), ("run_at", "2099-01-01T10:00")):
         expect(plain.locator(f"#csv_processing-{name}")).to_have_value(entered)
-    fill(plain, "csv_processing", num_rows="100")
+    fill(plain, "csv_processing", run_at="2030-01-01T10:00")
     send_button(plain, "csv_processing").click()
     # Without a script to know the viewer's zone, times are UTC, as the label says.
     task_id = str(plain.locator("#job").get_attribute("data-id"))
     assert stack.http.get(f"/flask/tasks/{task_id}").json()["run_at"].startswith("2030-01-01T10:00:00")
     plain.get_by_role("button", name="Cancel").click()
     expect_state(plain.locator("#job"), "REVOKED")
+
+
+def test_what_the_browser_cannot_read_is_not_sent(stack: Stack, plain: Page) -> None:
+    [(before,)] = stack.ledger("SELECT count(*) FROM job")
+    plain.goto("/flask?form=heavy")
+    plain.locator("#heavy-seconds").fill("")
+    plain.locator("#heavy-seconds").press_sequentially("5-10")
+    send_button(plain, "heavy").click()
+    expect(plain.locator("#heavy-seconds:focus:invalid")).to_be_visible()
+    plain.locator("#heavy-seconds").fill("0")
+    plain.locator("#heavy-run_at").press_sequentially("12")
+    send_button(plain, "heavy").click()
+    expect(plain.locator("#heavy-run_at:focus:invalid")).to_be_visible()
+    assert stack.ledger("SELECT count(*) FROM job") == [(before,)]
 
 
 def test_the_list_is_filtered_and_has_pages(stack: Stack, plain: Page) -> None:

@@ -1,4 +1,4 @@
-"""Parts of pages that are pushed to open pages as well: rows of the list of jobs, the panel of queues and workers."""
+"""Parts of pages, pushed to open pages as well: rows of the list of jobs, warnings, the panel of queues and workers."""
 
 import time
 from collections.abc import Sequence
@@ -7,8 +7,9 @@ from sqlalchemy import Connection
 
 from jobs.catalogue import QUEUES
 from jobs.ledger import queries, samples, workers
-from jobs.ledger.records import Job
+from jobs.ledger.records import Job, QueueSample
 from jobs.settings import settings
+from webapp.paging import cursor_after
 from webapp.rendering import render
 
 #: Seconds after which a sample is old. The beat container takes one every two seconds.
@@ -17,12 +18,23 @@ OLD_SAMPLE = 10.0
 
 def rows_html(jobs: Sequence[Job]) -> str:
     """Return rows of the list of jobs."""
-    return render("_rows.html", rows=jobs)
+    return render("_rows.html", rows=jobs, cursor=cursor_after)
+
+
+def trouble_html(connection: Connection) -> str:
+    """Return what all pages say at the top while something does not work: nothing when all is well."""
+    newest = _newest_samples(connection)
+    return render(
+        "_trouble.html",
+        sampled=bool(newest),
+        broker=all(sample.ready is not None for sample in newest.values()),
+        alive=bool(workers.living(connection, settings().worker_lease)),
+    )
 
 
 def panel_html(connection: Connection) -> str:
     """Return the panel: the newest sample of each queue, and what each worker runs."""
-    newest = {sample.name: sample for sample in samples.since(connection, time.time() - OLD_SAMPLE)}
+    newest = _newest_samples(connection)
     registered = workers.registered(connection)
     alive = {worker.id for worker in registered if worker.alive(settings().worker_lease)}
     runs: dict[str | None, list[Job]] = {}
@@ -32,10 +44,13 @@ def panel_html(connection: Connection) -> str:
     return render(
         "_panel.html",
         queues=[(name, newest.get(name)) for name in QUEUES],
-        sampled=bool(newest),
-        broker=all(sample.ready is not None for sample in newest.values()),
         workers=registered,
         alive=alive,
         runs=runs,
         overloaded=sum(sample.backlog for sample in newest.values()) > places,
     )
+
+
+def _newest_samples(connection: Connection) -> dict[str, QueueSample]:
+    """Return the newest sample of each queue; nothing if the beat container takes none."""
+    return {sample.name: sample for sample in samples.since(connection, time.time() - OLD_SAMPLE)}

@@ -60,7 +60,8 @@ class Pages:
         if time.monotonic() < self._next_panel:
             return b""
         self._next_panel = time.monotonic() + PANEL_EVERY
-        self._panel = event("panel", fragments.panel_html(connection))
+        trouble, panel = fragments.trouble_html(connection), fragments.panel_html(connection)
+        self._panel = event("trouble", trouble) + event("panel", panel)
         return self._panel
 
 

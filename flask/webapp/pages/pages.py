@@ -15,7 +15,7 @@ from webapp.models import JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
 from webapp.operations import find_job, list_jobs, list_todos
 from webapp.pages import forms
-from webapp.pages.fragments import panel_html, rows_html
+from webapp.pages.fragments import panel_html, rows_html, trouble_html
 from webapp.problems import fields_problem
 from webapp.rendering import render
 
@@ -69,6 +69,7 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         prefix=prefix or "",
         rows=rows_html(jobs),
         older=older,
+        end=jobs[-1].seq if older else None,
         panel=panel,
         queue_names=list(QUEUES),
     )
@@ -79,7 +80,7 @@ def job_page(task_id: str) -> Response:
     job = find_job(task_id)
     with ledger().reading() as connection:
         past = attempts.past(connection, task_id)
-    return _page("job.html", row=job, attempts=past)
+    return _page("job.html", row=job, attempts=past, address=request.host_url)
 
 
 def todos_page(
@@ -111,7 +112,9 @@ _PAGES: dict[str, Callable[..., Response]] = {
 
 def _page(template: str, status: int = 200, **values: Any) -> Response:
     notice = NOTICES.get(request.args.get("said", ""), "")
-    answer = Response(render(template, notice=notice, **values), status, mimetype="text/html")
+    with ledger().reading() as connection:
+        trouble = trouble_html(connection)
+    answer = Response(render(template, notice=notice, trouble=trouble, **values), status, mimetype="text/html")
     answer.headers["Cache-Control"] = "no-store"  # going back loads the page again, so that it shows what is now
     return answer
 

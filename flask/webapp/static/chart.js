@@ -22,7 +22,7 @@ const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 const precise = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 export class Chart {
-	// `value` takes what is to be drawn out of a queue's part of a sample.
+	// `value` takes a queue's part of a sample and returns the number to draw.
 	constructor(figure, queues, value) {
 		this.queues = queues;
 		this.value = value;

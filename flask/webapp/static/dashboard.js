@@ -1,22 +1,31 @@
-// Makes the pages live. Without this file they work by page loads; with it, the same pages and forms are fetched, and
+// Makes the pages live. Without this file they work by page loads. With it, the same pages and forms are fetched, and
 // their parts are put into the page that is open:
 //   data-live   a part that is kept up to date
-//   data-part   a part that a form inside it replaces, for instance by itself with errors
+//   data-part   a part that the answer to a form in it replaces: the same form with its errors, for instance
 import { Chart } from "./chart.js";
 
-const POLL = 5_000; // while no stream is open
+// In milliseconds
+const POLL = 5_000; // between two looks while no stream is open
 const LONGEST_PAUSE = 30_000; // between tries to open a stream that the server refuses
-const FRESH = 4_000; // so long after it was asked for, a page needs no look at what it has missed
-const STEADY = 1_500; // after the pointer moved over a button of the list, no row moves
-const HIDDEN_FOR = 30_000; // a page that nobody looks at gives its stream back
+const FRESH = 4_000; // a page that was asked for so recently has missed nothing
+const STEADY = 1_500; // for so long after the pointer moved over a button of the list, no row moves
+const REST = 1_000; // for so long a button that has replaced another one takes no click
+const HIDDEN_FOR = 30_000; // after so long a hidden page closes its stream
 
 // --- times --------------------------------------------------------------------------------------------------------
 
-const lag = Date.now() / 1000 - Number(document.body.dataset.now); // of the server's clock
+// All times are those of the server's clock, in seconds, and all are rounded down: so the figures fit together.
+let lag = Date.now() / 1000 - Number(document.body.dataset.now);
 const now = () => Date.now() / 1000 - lag;
 
+// The id of an event is the server's time in milliseconds. What came fastest knows the clock best.
+function setClock(event) {
+	lag = Math.min(lag, (Date.now() - Number(event.lastEventId)) / 1000);
+}
+
 function duration(seconds) {
-	if (seconds < 60) return seconds < 9.95 ? `${Math.max(seconds, 0).toFixed(1)} s` : `${seconds.toFixed(0)} s`;
+	if (seconds < 10) return `${(Math.floor(Math.max(seconds, 0) * 10) / 10).toFixed(1)} s`;
+	if (seconds < 60) return `${Math.floor(seconds)} s`;
 	const pad = (number) => String(number).padStart(2, "0");
 	const [hours, minutes, rest] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
 	return hours ? `${hours}:${pad(minutes)}:${pad(rest)}` : `${minutes}:${pad(rest)}`;
@@ -32,12 +41,13 @@ function relative(seconds) {
 }
 
 function tick() {
+	const moment = now();
 	for (const time of document.querySelectorAll("main time")) {
 		time.title ||= new Date(time.dateTime).toLocaleString();
-		const text = relative(now() - Date.parse(time.dateTime) / 1000);
+		const text = relative(moment - Date.parse(time.dateTime) / 1000);
 		write(time, time.closest(".facts") ? `${time.title}, ${text}` : text);
 	}
-	for (const span of document.querySelectorAll("[data-since]")) write(span, duration(now() - Number(span.dataset.since)));
+	for (const span of document.querySelectorAll("[data-since]")) write(span, duration(moment - Number(span.dataset.since)));
 }
 
 function write(element, text) {
@@ -52,13 +62,36 @@ const parse = (html) => new DOMParser().parseFromString(html, "text/html");
 function replace(old, fresh) {
 	const focused = old.contains(document.activeElement) ? document.activeElement : null;
 	const place = focused && [...old.querySelectorAll(focused.tagName)].indexOf(focused);
+	rest(old, fresh);
 	old.replaceWith(fresh);
 	if (focused) [...fresh.querySelectorAll(focused.tagName)][place]?.focus();
 }
 
+// A job's button that has replaced another one takes no click for a moment. Otherwise the second click of a double click
+// on "Cancel" would go to "Retry".
+function rest(old, fresh) {
+	for (const button of fresh.querySelectorAll(".actions button")) {
+		const { id } = button.closest("[id]");
+		const before = (old.id === id ? old : old.querySelector(`[id="${id}"]`))?.querySelector(".actions button");
+		if (!before || (before.textContent === button.textContent && !before.ariaDisabled)) continue;
+		button.ariaDisabled = "true";
+		setTimeout(() => (button.ariaDisabled = null), REST);
+	}
+}
+
+// Put a fragment that was pushed into its place.
+function put(id, html) {
+	const old = document.getElementById(id);
+	if (!old) return;
+	const fresh = old.cloneNode(false);
+	fresh.innerHTML = html;
+	if (!old.isEqualNode(fresh)) replace(old, fresh);
+	tick();
+}
+
 const edited = (part) => [...part.querySelectorAll("input[name=text]")].some((input) => input.value !== input.defaultValue);
 
-// Make a list like another one, item by item: what is being edited stays.
+// Make a list equal to another one, item by item. An item that somebody is editing stays.
 function merge(old, fresh) {
 	for (const item of [...old.children]) if (!fresh.querySelector(`[id="${item.id}"]`)) item.remove();
 	for (const [place, item] of [...fresh.children].entries()) {
@@ -73,12 +106,12 @@ function update(page) {
 		const fresh = page.getElementById(part.id);
 		if (!fresh) continue;
 		if (part.id === "todos") merge(part, fresh);
-		else replace(part, fresh);
+		else if (!part.isEqualNode(fresh)) replace(part, fresh); // a warning that stays is announced only once
 	}
 	tick();
 }
 
-// Fetch this page again. What is to happen meanwhile waits, for it may be newer than the page that is on its way.
+// Fetch this page again. What arrives meanwhile waits, because it may be newer than the page that is fetched.
 let waiting = null;
 let down = false;
 
@@ -99,7 +132,7 @@ async function refresh() {
 		down = answer.status >= 500;
 		if (charts.length > 0) await loadHistory();
 	} catch {
-		down = true; // it is being restarted, perhaps
+		down = true; // perhaps it is being restarted
 	} finally {
 		const actions = waiting;
 		waiting = null;
@@ -107,13 +140,16 @@ async function refresh() {
 	}
 }
 
-// While the pointer is on its way to a button of the list, no row may come in and put another button under it.
+// While the pointer moves towards a button of the list, and after a click there, no row may come or go: another job's
+// button would be under the pointer.
 let steadyUntil = 0;
 let missed = null;
 
-document.addEventListener("pointermove", (event) => {
-	if (event.target.closest("#jobs .actions")) steadyUntil = Date.now() + STEADY;
-});
+for (const type of ["pointermove", "pointerdown"]) {
+	document.addEventListener(type, (event) => {
+		if (event.target.closest("#jobs .actions")) steadyUntil = Date.now() + STEADY;
+	});
+}
 
 function steady() {
 	if (Date.now() >= steadyUntil) return false;
@@ -151,36 +187,55 @@ function putRows(html) {
 	tick();
 }
 
+const position = (row) => Number(row.dataset.seq);
+
 function putRow(row, list) {
 	const body = list.querySelector("tbody");
 	const old = document.getElementById(row.id);
-	if (!belongs(row, list)) old?.remove();
-	else if (old) replace(old, row);
-	else if ("newest" in list.dataset) {
-		const older = [...body.rows].find((other) => Number(other.dataset.seq) < Number(row.dataset.seq));
-		if (!older && body.rows.length >= Number(list.dataset.size)) return;
+	if (old) {
+		if (belongs(row, list) || steady()) replace(old, row);
+		else old.remove();
+	} else if (belongs(row, list) && "newest" in list.dataset) {
+		if (position(row) < Number(list.dataset.end)) return; // it stands on the next page
 		if (steady()) return;
 		row.classList.add("new");
-		body.insertBefore(row, older ?? null);
-		while (body.rows.length > Number(list.dataset.size)) body.lastElementChild.remove();
+		body.insertBefore(row, [...body.rows].find((other) => position(other) < position(row)) ?? null);
+		if (body.rows.length > Number(list.dataset.size)) {
+			body.lastElementChild.remove();
+			endPage(list);
+		}
 	}
 }
 
-// So much has changed that only the newest rows are told.
+// The next page ("Older") begins after the last row that is shown.
+function endPage(list) {
+	const last = list.querySelector("tbody").lastElementChild;
+	const older = list.querySelector("[rel=next]");
+	const address = new URL(older.href);
+	address.searchParams.set("cursor", last.dataset.cursor);
+	older.href = address;
+	older.hidden = false;
+	list.dataset.end = last.dataset.seq;
+}
+
+// More jobs have changed than the server sends one by one: these are the newest. A page of other jobs, or of more, is
+// fetched again.
 let reloadAt = 0;
 
 function reset(html) {
 	const list = document.getElementById("list");
-	if (list && "newest" in list.dataset && !list.dataset.states && !list.dataset.type && !list.dataset.q) {
+	const rows = rowsOf(html);
+	const { states, type, q, size } = list?.dataset ?? {};
+	if (list && "newest" in list.dataset && !states && !type && !q && Number(size) <= rows.length) {
 		if (steady() || busy(() => reset(html))) return;
-		const body = list.querySelector("tbody");
-		body.replaceChildren(...rowsOf(html).slice(0, Number(list.dataset.size)));
+		list.querySelector("tbody").replaceChildren(...rows.slice(0, Number(size)));
+		endPage(list);
 		tick();
 	} else if (Date.now() > reloadAt) {
 		// Not all viewers at the same moment.
 		const pause = POLL + Math.random() * POLL;
 		reloadAt = Date.now() + pause;
-		setTimeout(refresh, pause);
+		setTimeout(() => steady() || refresh(), pause);
 	}
 }
 
@@ -202,8 +257,8 @@ function connect() {
 		polling = null;
 		say("live", true);
 		pause = 2_000;
-		// A stream that reconnects tells what was missed, and a first one what happened in the last seconds; for any
-		// other the page may be too old.
+		// A stream that reconnects tells what was missed, and the first one what happened in the last seconds. For any
+		// other, the page may be too old.
 		if (!opened && (streams > 1 || performance.now() > FRESH)) refresh();
 		opened = true;
 	});
@@ -215,20 +270,14 @@ function connect() {
 			pause = Math.min(2 * pause, LONGEST_PAUSE);
 		}
 	});
+	for (const name of ["jobs", "panel"]) stream.addEventListener(name, setClock);
 	stream.addEventListener("jobs", (event) => putRows(event.data));
 	stream.addEventListener("reset", (event) => reset(event.data));
-	stream.addEventListener("panel", (event) => {
-		const panel = document.getElementById("panel");
-		if (!panel) return;
-		const fresh = panel.cloneNode(false);
-		fresh.innerHTML = event.data;
-		replace(panel, fresh);
-		tick();
-	});
+	for (const id of ["trouble", "panel"]) stream.addEventListener(id, (event) => put(id, event.data));
 	stream.addEventListener("sample", (event) => addSample(JSON.parse(event.data)));
 }
 
-// The server is back: no need to wait until the next try.
+// The server is back: connect now, without waiting for the next try.
 function reconnect() {
 	if (stream?.readyState === EventSource.CLOSED) connect();
 }
@@ -288,7 +337,8 @@ document.addEventListener("submit", async (event) => {
 	if (form.method !== "post") return;
 	event.preventDefault();
 	const button = event.submitter;
-	if (button?.ariaDisabled) return; // it is being sent
+	if (button?.ariaDisabled) return; // it is being sent, or rests
+	if (refuse(form)) return;
 	if (button) button.ariaDisabled = "true";
 	try {
 		await send(form);
@@ -297,6 +347,32 @@ document.addEventListener("submit", async (event) => {
 	}
 	if (button) button.ariaDisabled = null;
 });
+
+// What the browser cannot read (half a time, "5-10" as a number) it would send as an empty field. Tell whether there is
+// such a field, and say it there.
+function refuse(form) {
+	const unread = [...form.elements].filter((field) => field.validity.badInput);
+	if (unread.length === 0) return false;
+	forgive(form);
+	for (const field of unread) {
+		const error = document.createElement("p");
+		error.id = `${field.id}-error`;
+		error.className = "error";
+		const name = field.labels[0].firstChild.textContent.trim();
+		error.textContent = field.type === "number" ? `${name} is not a number.` : `${name} is not complete.`;
+		field.ariaInvalid = "true";
+		field.setAttribute("aria-describedby", `${field.id}-hint ${error.id}`);
+		field.after(error);
+	}
+	notice("Not submitted: see what is wrong beside the fields.");
+	unread[0].focus();
+	return true;
+}
+
+function forgive(form) {
+	for (const error of form.querySelectorAll(".error")) error.remove();
+	for (const field of form.querySelectorAll("[aria-invalid]")) field.ariaInvalid = null;
+}
 
 async function send(form) {
 	const body = new URLSearchParams(new FormData(form));
@@ -314,12 +390,11 @@ async function send(form) {
 			if (same) same.value = input.value;
 		}
 		replace(part, fresh);
-		localTimes();
+		prepareForms();
 		fresh.querySelector("[aria-invalid]")?.focus();
 	}
 	if (!answer.ok) return;
-	for (const error of form.querySelectorAll(".error")) error.remove();
-	for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+	forgive(form);
 	if (!steady()) refresh();
 }
 
@@ -327,8 +402,8 @@ function notice(...words) {
 	document.getElementById("notice").replaceChildren(...words);
 }
 
-// Another kind of job: only the form changes. What is entered in the form of the same kind stays; of several clicks the
-// last one counts.
+// Another kind of job: only the form changes. A click on the kind that is shown already changes nothing, and of several
+// clicks the last one counts.
 let chosen = null;
 
 document.addEventListener("click", async (event) => {
@@ -341,7 +416,7 @@ document.addEventListener("click", async (event) => {
 		const page = parse(await (await fetch(link.href, { headers: { Accept: "text/html" } })).text());
 		if (chosen !== link.href) return;
 		replace(document.getElementById("submit"), page.getElementById("submit"));
-		localTimes();
+		prepareForms();
 	} catch {
 		if (chosen === link.href) location.href = link.href;
 	}
@@ -352,14 +427,15 @@ document.addEventListener("change", (event) => {
 	if (event.target.matches("#todos input[name=done]")) event.target.form.requestSubmit();
 });
 
-// Times are entered in the viewer's own zone.
-function localTimes() {
+// Times are entered in the viewer's own zone, and errors stand beside the fields: the browser need not show its own.
+function prepareForms() {
 	for (const zone of document.querySelectorAll(".zone")) zone.textContent = "your time";
+	for (const form of document.forms) form.noValidate = form.method === "post";
 }
 
 // --------------------------------------------------------------------------------------------------------------------
 
-localTimes();
+prepareForms();
 tick();
 setInterval(tick, 1000);
 const place = document.getElementById("charts");
