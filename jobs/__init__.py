@@ -2,3 +2,5 @@
 
 Arrows point one way: ``webapp -> jobs <- tasks``. Nothing in here imports either of them.
 """
+
+__version__ = "1.0.0"
