@@ -14,7 +14,7 @@ from jobs.ledger import database, moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob
 from jobs.ledger.schema import metadata
-from jobs.migrate import file_system, upgrade
+from jobs.migrate import upgrade
 
 _HOLD_THE_LOCK = """
 import sqlite3, sys
@@ -98,19 +98,3 @@ def test_a_ledger_locked_by_others_is_an_error_after_a_known_time(
     with ledger.reading() as connection:
         assert queries.backlog(connection) == 1
     ledger.dispose()
-
-
-MOUNTINFO = """\
-22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
-30 22 0:26 / /tmp rw - tmpfs tmpfs rw
-31 22 0:40 / /db rw,relatime - virtiofs share rw
-32 22 0:41 / /with\\040space rw - fuse.sshfs host: rw
-"""
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [("/var/lib", "ext4"), ("/db/x", "virtiofs"), ("/dbx", "ext4"), ("/with space/a", "fuse.sshfs"), ("/", "ext4")],
-)
-def test_the_file_system_of_a_folder_is_found(path: str, kind: str) -> None:
-    assert file_system(Path(path), MOUNTINFO) == kind
