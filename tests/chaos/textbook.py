@@ -19,7 +19,7 @@ class Textbook(Stack):
 
     def build(self) -> None:
         """Build and start it, in place of what a killed run may have left."""
-        self.run("./stop.sh", "--purge")
+        self.clear()
         self.run("bench/textbook/build.sh", timeout=BUILD_TIMEOUT)
 
     def health(self, container: str) -> str:
