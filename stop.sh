@@ -61,8 +61,10 @@ purge_place() {
 		step "$what: $place" remove_place "$place" "${found[@]}"
 	elif [[ -n $owner ]]; then
 		printf 'Left alone: %s in %s, which belongs to the stack %s\n' "$what" "$place" "$owner"
+	elif [[ ${#found[@]} -gt 0 && $place == */* ]]; then
+		printf 'Left alone: %s in %s, which has no mark of its stack; ./build.sh makes one\n' "$what" "$place"
 	elif [[ ${#found[@]} -gt 0 ]]; then
-		printf 'Left alone: %s in %s, which is not marked as belonging to a stack (./build.sh does that)\n' "$what" "$place"
+		printf 'Left alone: %s in %s, which has no mark of its stack; to remove it: docker volume rm %s\n' "$what" "$place" "$place"
 	fi
 }
 

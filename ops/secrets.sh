@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# The passwords of the stack, and addresses with passwords in them: kept in SECRETS_DIR as files that only the containers' user can read.
+# The passwords of the stack, and addresses that may have a password in them: files in SECRETS_DIR, which only the
+# user of the containers can read.
 # Sourced after settings.sh and ops/lib.sh, never run.
 
 BROKER_USERS=(publisher worker monitor)

@@ -77,7 +77,7 @@ def test_data_that_nobody_has_marked_is_left_alone_until_it_is_adopted(other: St
     ledger.touch()
     done = other.run("./stop.sh", "--purge")
     assert ledger.exists()
-    assert f"Left alone: ledger in {other.db}, which is not marked" in done.stdout
+    assert f"Left alone: ledger in {other.db}, which has no mark" in done.stdout
     run(["bash", "-ec", LIBRARY + 'claim "$DB_DIR"'], env=other.env)  # as build.sh does
     done = other.run("./stop.sh", "--purge")
     assert "Left alone" not in done.stdout

@@ -242,5 +242,5 @@ def test_the_smoke_check_may_stand_in_line_but_not_before_a_worker_that_hangs(st
 def _signal(stack: Stack, container: str, name: str) -> None:
     """Send a signal to the main process of a container; one that its own processes may not send."""
     details = stack.inspect(container)
-    command = ["kill", f"-{name}", str(details["State"]["Pid"])]
+    command = ["bash", "-c", f"kill -{name} {details['State']['Pid']}"]
     stack.docker("run", "--rm", "--pid=host", "--network=none", "--user=root", details["Image"], *command)
