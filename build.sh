@@ -5,6 +5,8 @@ set -Eeuo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 # shellcheck source=ops/lib.sh
 source "$WARREN_DIR/ops/lib.sh"
+# shellcheck source=ops/ownership.sh
+source "$WARREN_DIR/ops/ownership.sh"
 # shellcheck source=ops/preflight.sh
 source "$WARREN_DIR/ops/preflight.sh"
 # shellcheck source=ops/install.sh
@@ -16,26 +18,34 @@ source "$WARREN_DIR/ops/secrets.sh"
 
 usage() {
 	cat <<-HELP
-		Usage: ./build.sh [--install]
+		Usage: ./build.sh [--install] [--take-over]
 
 		Builds the images, creates networks, volume and secrets, starts the containers in order, waits until
 		each is healthy and runs one job through all of them. Run it again after any change: it renews what
 		changed, drops no request and no job, and leaves everything else alone.
 
-		  --install  first install Docker and what else is missing (Debian or Ubuntu, as root)
+		  --install    first install Docker and what else is missing (Debian or Ubuntu, as root)
+		  --take-over  replace a stack of the same name that another folder of the project has built. Its containers,
+		               networks and broker data are removed; its ledger and its secrets stay where they are
 
 		Settings come from settings.sh; each can be given for one run: PORT=8010 ./build.sh
 	HELP
 }
 
 main() {
-	! help_wanted "$@" || { usage && return; }
-	case ${1:-} in
-	'') ;;
-	--install) install_and_start_docker ;;
-	*) die "unknown argument: $1" 'See: ./build.sh --help' ;;
-	esac
+	help_if_asked "$@"
+	local argument install=false
+	take_over=false
+	for argument in "$@"; do
+		case $argument in
+		--install) install=true ;;
+		--take-over) take_over=true ;;
+		*) die "unknown argument: $argument" 'See: ./build.sh --help' ;;
+		esac
+	done
+	if [[ $install == true ]]; then install_and_start_docker; fi
 	preflight
+	if [[ $take_over == false ]]; then check_home; fi
 	trap 'stop_steps; exit 130' INT TERM
 	trap wait EXIT # after a failure, for the steps beside it
 	started=$(now_ms)
@@ -45,10 +55,13 @@ main() {
 	build_images
 	only_one_at_a_time
 	step 'networks, volume, secrets' make_surroundings
+	step 'schema of the ledger' migrate
+	if [[ $take_over == true ]]; then replace_other_home; fi
 	start_containers
 	# What this run has replaced; the layers that are still in use stay.
 	docker image prune --force --filter "label=warren.stack=$PREFIX" >/dev/null
-	step 'smoke check: one heavy job through Nginx, Flask, RabbitMQ and Celery' smoke_check
+	choose_smoke_job
+	step "smoke check: one $smoke_kind job through Nginx, Flask, RabbitMQ and Celery" smoke_check
 	say_goodbye
 }
 
@@ -57,9 +70,13 @@ stop_steps() { jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true; }
 
 # --- images --------------------------------------------------------------------------------------
 
-# Two at a time: Flask's first layers serve Celery too, and RabbitMQ is mostly unpacking.
+from_base=(--build-arg "BASE=$BASE" --build-arg "WARREN_UID=$WARREN_UID" --build-arg "WARREN_GID=$WARREN_GID")
+
+# Two at a time: what Flask and Celery share comes before them, and RabbitMQ is mostly unpacking.
 build_images() {
+	version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$WARREN_DIR/jobs/__init__.py")
 	{
+		step "image ${PREFIX}_python" build_python
 		step "image ${PREFIX}_flask" build_image flask
 		step "image ${PREFIX}_celery" build_image celery
 	} &
@@ -71,43 +88,73 @@ build_images() {
 	all_of "$python" $!
 }
 
+# What Flask and Celery share. No label tells whose it is or which version: so it is the same image for every stack,
+# and its layers, as well as those on top of it, are made only once.
+build_python() { docker_build jobs "${PREFIX}_python" "${from_base[@]}"; }
+
 # build_image NAME: from the Dockerfile in that folder.
 build_image() {
+	local from=("${from_base[@]}")
+	if [[ $1 == flask || $1 == celery ]]; then from=(--build-arg "PYTHON_IMAGE=${PREFIX}_python"); fi
+	docker_build "$1" "${PREFIX}_$1" "${from[@]}" \
+		--label "warren.stack=$PREFIX" --label "org.opencontainers.image.version=$version"
+}
+
+# docker_build FOLDER TAG ARGUMENT...
+docker_build() {
+	local folder=$1 tag=$2
+	shift 2
 	# An attestation would give an unchanged image a new id, and so a new container, every time.
-	BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --file "$WARREN_DIR/$1/Dockerfile" --tag "${PREFIX}_$1" --label "warren.stack=$PREFIX" \
-		--build-arg "BASE=$BASE" --build-arg "WARREN_UID=$WARREN_UID" --build-arg "WARREN_GID=$WARREN_GID" "$WARREN_DIR"
+	BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --file "$WARREN_DIR/$folder/Dockerfile" --tag "$tag" "$@" "$WARREN_DIR"
 }
 
 # --- what the containers stand on ----------------------------------------------------------------
 
 make_surroundings() {
-	# --internal: nothing outside can reach this network, and nothing in it can get out.
-	docker network inspect "$NETWORK" >/dev/null 2>&1 ||
-		docker network create --internal --label "warren.stack=$PREFIX" "$NETWORK"
-	docker network inspect "$FRONT_NETWORK" >/dev/null 2>&1 ||
-		docker network create --label "warren.stack=$PREFIX" "$FRONT_NETWORK"
-	docker volume create --label "warren.stack=$PREFIX" "$RABBITMQ_VOLUME"
+	make_networks_and_volume
+	claim "$SECRETS_DIR"
+	claim "$DB_DIR"
+	claim "$EXPORTS_DIR"
 	make_secrets
-	if [[ $DB_DIR == */* ]]; then
-		mkdir -p "$DB_DIR"
-		shopt -s nullglob # there may be no ledger yet
-		give_to_containers "$DB_DIR" "$DB_DIR"/backend.db*
+	shopt -s nullglob # there may be no files yet
+	if [[ $DB_DIR == */* ]]; then give_to_containers "$DB_DIR" "$DB_DIR"/backend.db*; fi
+	if [[ $EXPORTS_DIR == */* ]]; then give_to_containers "$EXPORTS_DIR" "$EXPORTS_DIR"/*.csv; fi
+}
+
+make_networks_and_volume() {
+	# --internal: nothing outside can reach this network, and nothing in it can get out.
+	make_network "$NETWORK" --internal
+	make_network "$FRONT_NETWORK"
+	docker volume create "${STACK_LABELS[@]}" "$RABBITMQ_VOLUME"
+}
+
+# make_network NAME ARGUMENT...
+make_network() {
+	local name=$1
+	shift
+	if ! docker network inspect "$name" >/dev/null 2>&1; then
+		docker network create "${STACK_LABELS[@]}" "$@" "$name"
 	fi
-	if [[ $EXPORTS_DIR == */* ]]; then
-		mkdir -p "$EXPORTS_DIR"
-		give_to_containers "$EXPORTS_DIR" "$EXPORTS_DIR"/*.csv
-	fi
+}
+
+# replace_other_home: remove what another folder of the project has made under this name. Its jobs are in its ledger,
+# which stays; messages about them would only confuse the workers from here, so the broker's volume goes.
+replace_other_home() {
+	local home
+	home=$(other_home)
+	if [[ -z $home ]]; then return; fi
+	printf 'Taking the stack %s over from %s\n' "$PREFIX" "$home"
+	remove_containers
+	remove_networks
+	step "volume $RABBITMQ_VOLUME" docker volume rm --force "$RABBITMQ_VOLUME"
+	step 'networks and volume, anew' make_networks_and_volume
 }
 
 # --- containers, in order ------------------------------------------------------------------------
 
 start_containers() {
 	local name queues concurrency pids=()
-	step "$RABBITMQ_CONTAINER" start_rabbitmq &
-	local rabbitmq=$!
-	step 'schema of the ledger' migrate
-	all_of "$rabbitmq"
-
+	step "$RABBITMQ_CONTAINER" start_rabbitmq
 	step "$FLASK_CONTAINER" start_flask &
 	pids+=($!)
 	step "$BEAT_CONTAINER" start_beat &
@@ -127,11 +174,15 @@ start_rabbitmq() {
 	wait_healthy "$RABBITMQ_CONTAINER"
 }
 
-# In a container of its own, before anything that uses the ledger starts.
+# In a container of its own, before anything is renewed. The ledger's address is kept under another name until it has
+# proved good: containers that run would read it at their next restart.
 migrate() {
-	describe_flask
-	docker run --rm "${arguments[@]}" --restart no --label warren.role=migrate "$image" python -m jobs.commands.migrate ||
+	local file=$SECRETS_DIR/database_url
+	keep_secret database_url.new "$DATABASE_URL"
+	describe_migrate
+	docker run --rm "${arguments[@]}" "$image" "${command[@]}" ||
 		die 'the ledger could not be brought to its newest schema' 'What it said is above. Nothing that runs was touched.'
+	mv "$file.new" "$file"
 }
 
 start_flask() {
@@ -149,7 +200,7 @@ start_nginx() {
 	describe_nginx
 	# The published port can have only one owner, so for about a second nobody is reached there. Draining first,
 	# clients that are there already are not cut off in the middle.
-	up_to_date "$NGINX_CONTAINER" || tell_nginx drain
+	if ! up_to_date "$NGINX_CONTAINER"; then tell_nginx drain; fi
 	renew "$NGINX_CONTAINER"
 	wait_healthy "$NGINX_CONTAINER"
 	tell_nginx refresh
@@ -161,7 +212,7 @@ start_nginx() {
 # needs neither curl nor Python.
 http() {
 	local address=$BIND_ADDRESS connection
-	[[ $address != 0.0.0.0 ]] || address=127.0.0.1
+	if [[ $address == 0.0.0.0 ]]; then address=127.0.0.1; fi
 	exec {connection}<>"/dev/tcp/$address/$PORT"
 	printf '%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
 		"$1" "$2" "${#3}" "$3" >&"$connection"
@@ -169,26 +220,50 @@ http() {
 	exec {connection}>&-
 }
 
+# choose_smoke_job: a short job of a queue that some worker of the stack takes from.
+choose_smoke_job() {
+	local queues
+	queues=,$(workers | cut -d ' ' -f 2 | paste --serial --delimiters ,),
+	case $queues in
+	*,heavy,*) smoke_queue=heavy smoke_kind=heavy smoke_parameters='{"seconds": 0}' ;;
+	*,arithmetic,*) smoke_queue=arithmetic smoke_kind=add smoke_parameters='{"a": 1, "b": 1}' ;;
+	*) smoke_queue=export smoke_kind=export smoke_parameters='{}' ;;
+	esac
+}
+
 smoke_check() {
-	local answer id waiting deadline=$((SECONDS + 20))
-	answer=$(http POST /flask/heavy '{"seconds": 0}')
-	[[ $answer =~ \"task_id\":\ *\"([^\"]+)\" ]] || die "POST /flask/heavy was not accepted: $answer" \
+	local answer id state=none deadline=$((SECONDS + 20))
+	answer=$(http POST "/flask/$smoke_kind" "$smoke_parameters")
+	[[ $answer =~ \"task_id\":\ *\"([^\"]+)\" ]] || die "POST /flask/$smoke_kind was not accepted: $answer" \
 		"See: docker logs $FLASK_CONTAINER"
 	id=${BASH_REMATCH[1]}
 	while ((SECONDS < deadline)); do
 		answer=$(http GET "/flask/status?task_id=$id" '')
-		[[ ! $answer =~ \"status\":\ *\"SUCCESS\" ]] || return 0
+		if [[ $answer =~ \"status\":\ *\"([A-Z]+)\" ]]; then state=${BASH_REMATCH[1]}; fi
+		case $state in
+		SUCCESS) return ;;
+		FAILURE | REVOKED) break ;;
+		esac
 		sleep 0.1
 	done
-	# Run again on a busy stack, this job stands in line like any other.
-	waiting=$("$WARREN_DIR/list_queues.sh" --json)
-	[[ ! $waiting =~ \"ready\":\ *([2-9]|[1-9][0-9]) ]] || return 0
+	if [[ $state == PENDING ]] && stands_in_line; then return; fi
 	die "the job $id did not succeed within 20 s: $answer" "See: docker logs $CELERY_CONTAINER"
+}
+
+# stands_in_line: is the stack just busy? Then the job's queue holds more messages than this one, and a worker that is
+# alive runs a job from the same queue. (Of a worker that is not alive, the ledger shows no running job for long.)
+stands_in_line() {
+	local queues running
+	queues=$("$WARREN_DIR/list_queues.sh" --json)
+	[[ $queues =~ \"$smoke_queue\",\ *\"ready\":\ *([0-9]+),\ *\"unacknowledged\":\ *([0-9]+) ]] || return 1
+	((BASH_REMATCH[1] + BASH_REMATCH[2] >= 2)) || return 1
+	running=$(http GET '/flask/tasks?status=STARTED,PROGRESS&limit=500' '')
+	[[ $running =~ \"queue\":\ *\"$smoke_queue\" ]]
 }
 
 say_goodbye() {
 	local took=$(($(now_ms) - started)) url=http://$BIND_ADDRESS:$PORT
-	[[ $BIND_ADDRESS != 127.0.0.1 && $BIND_ADDRESS != 0.0.0.0 ]] || url=http://localhost:$PORT
+	if [[ $BIND_ADDRESS == 127.0.0.1 || $BIND_ADDRESS == 0.0.0.0 ]]; then url=http://localhost:$PORT; fi
 	cat <<-TEXT
 
 		Warren is up, after $((took / 1000)).$((took % 1000 / 100)) s.

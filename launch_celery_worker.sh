@@ -5,6 +5,8 @@ set -Eeuo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 # shellcheck source=ops/lib.sh
 source "$WARREN_DIR/ops/lib.sh"
+# shellcheck source=ops/ownership.sh
+source "$WARREN_DIR/ops/ownership.sh"
 # shellcheck source=ops/containers.sh
 source "$WARREN_DIR/ops/containers.sh"
 
@@ -26,9 +28,9 @@ usage() {
 
 main() {
 	local count=1 queues=$CELERY_QUEUES concurrency=$CELERY_CONCURRENCY name pids=()
+	help_if_asked "$@"
 	while [[ $# -gt 0 ]]; do
 		case $1 in
-		-h | --help) usage && return ;;
 		--queues) queues=${2-} ;;
 		--concurrency) concurrency=${2-} ;;
 		-*) die "unknown option: $1" 'See: ./launch_celery_worker.sh --help' ;;
@@ -45,6 +47,7 @@ main() {
 	[[ $concurrency =~ ^[1-9][0-9]?$ ]] || die "not a concurrency: $concurrency" 'Give a whole number from 1 to 99.'
 	check_queues "$queues"
 	require_running "$RABBITMQ_CONTAINER"
+	check_home # or the new workers would have another ledger than the rest
 	image_exists "${PREFIX}_celery" || die "there is no image ${PREFIX}_celery" 'Build it with: ./build.sh'
 
 	only_one_at_a_time
@@ -66,7 +69,7 @@ main() {
 free_names() {
 	local left=$1 number
 	for ((number = 2; left > 0; number++)); do
-		! container_exists "${CELERY_CONTAINER}_$number" || continue
+		if container_exists "${CELERY_CONTAINER}_$number"; then continue; fi
 		printf '%s\n' "${CELERY_CONTAINER}_$number"
 		left=$((left - 1))
 	done

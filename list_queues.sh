@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 # shellcheck source=ops/lib.sh
 source "$WARREN_DIR/ops/lib.sh"
 
-if help_wanted "$@"; then
+usage() {
 	cat <<-HELP
 		Usage: ./list_queues.sh [--json]
 
@@ -15,8 +15,9 @@ if help_wanted "$@"; then
 
 		  --json  the same as JSON, for other programs
 	HELP
-	exit
-fi
+}
+
+help_if_asked "$@"
 
 require_running "$FLASK_CONTAINER"
 exec docker exec "$FLASK_CONTAINER" python -m jobs.commands.list_queues "$@"

@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 # shellcheck source=ops/lib.sh
 source "$WARREN_DIR/ops/lib.sh"
 
-if help_wanted "$@"; then
+usage() {
 	cat <<-HELP
 		Usage: ./monitor_queue.sh [--interval SECONDS] [--count N]
 
@@ -17,12 +17,13 @@ if help_wanted "$@"; then
 		  --interval SECONDS  the time between two looks (2)
 		  --count N           end after so many looks
 	HELP
-	exit
-fi
+}
+
+help_if_asked "$@"
 
 require_running "$FLASK_CONTAINER"
 # The display in the container ends when its input ends, which is when this script does, however it is ended.
-# Where there is no terminal the input is a pipe that both ends are held of here: else it might be over at once.
+# Where there is no terminal, this script holds both ends of a pipe as the input, so that it does not end earlier.
 if [[ -t 0 && -t 1 ]]; then
 	exec docker exec --interactive --tty "$FLASK_CONTAINER" python -m jobs.commands.monitor_queue "$@"
 fi

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # Every name, port and limit the scripts use. Each one can be overridden from the environment:
-#   PREFIX=demo PORT=8010 ./build.sh
+#   PREFIX=demo PORT=8010 DB_DIR=db/demo ./build.sh
 # Sourced by every script, never run. The table in README.md explains each setting.
 # shellcheck disable=SC2034  # the names are used by the scripts that source this file
 
-WARREN_DIR=${WARREN_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)}
+WARREN_DIR=${WARREN_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)}
 
 # --- where it is reached -------------------------------------------------------------------------
 PREFIX=${PREFIX:-my}                    # starts every image, container, network and volume name
@@ -12,9 +12,9 @@ BIND_ADDRESS=${BIND_ADDRESS:-127.0.0.1} # a published port bypasses ufw, so loop
 PORT=${PORT:-8000}                      # Nginx, the only published port
 
 # --- where it keeps things -----------------------------------------------------------------------
-DB_DIR=${DB_DIR:-$WARREN_DIR/db}                # mounted at /db: the ledger; a name without a slash is a volume
-EXPORTS_DIR=${EXPORTS_DIR:-}                    # mounted at /exports: CSV files; empty: beside the ledger
-SECRETS_DIR=${SECRETS_DIR:-$WARREN_DIR/secrets} # generated passwords, files of mode 0600
+DB_DIR=${DB_DIR:-$WARREN_DIR/db}                        # mounted at /db: the ledger; a name without a slash is a volume
+EXPORTS_DIR=${EXPORTS_DIR:-}                            # mounted at /exports: CSV files; empty: beside the ledger
+SECRETS_DIR=${SECRETS_DIR:-$WARREN_DIR/secrets/$PREFIX} # generated passwords, files of mode 0600
 DATABASE_URL=${DATABASE_URL:-sqlite:////db/backend.db}
 
 # --- what it is built from -----------------------------------------------------------------------
@@ -61,17 +61,19 @@ FLASK_CONTAINER=${PREFIX}_flask_container
 RABBITMQ_CONTAINER=${PREFIX}_rabbitmq_container
 CELERY_CONTAINER=${PREFIX}_celery_container
 BEAT_CONTAINER=${PREFIX}_beat_container
+# On containers, networks and the broker's volume: whose they are (see ops/ownership.sh).
+STACK_LABELS=(--label "warren.stack=$PREFIX" --label "warren.dir=$WARREN_DIR")
 
 # Docker wants whole paths. A DB_DIR or EXPORTS_DIR without a slash is the name of a Docker volume.
-[[ $DB_DIR != */* ]] || DB_DIR=$(realpath --canonicalize-missing "$DB_DIR")
-if [[ -z $EXPORTS_DIR ]]; then
-	EXPORTS_DIR=${DB_DIR}_exports
-	[[ $DB_DIR != */* ]] || EXPORTS_DIR=$DB_DIR/exports
+if [[ $DB_DIR == */* ]]; then
+	DB_DIR=$(realpath --canonicalize-missing "$DB_DIR")
+	if [[ -z $EXPORTS_DIR ]]; then EXPORTS_DIR=$DB_DIR/exports; fi
 fi
-[[ $EXPORTS_DIR != */* ]] || EXPORTS_DIR=$(realpath --canonicalize-missing "$EXPORTS_DIR")
+if [[ -z $EXPORTS_DIR ]]; then EXPORTS_DIR=${DB_DIR}_exports; fi
+if [[ $EXPORTS_DIR == */* ]]; then EXPORTS_DIR=$(realpath --canonicalize-missing "$EXPORTS_DIR"); fi
 SECRETS_DIR=$(realpath --canonicalize-missing "$SECRETS_DIR")
 
 # Containers run as whoever runs build.sh, who then owns the files on bind mounts; but never as root.
 WARREN_UID=$EUID
 WARREN_GID=$(id --group)
-[[ $EUID -ne 0 ]] || WARREN_UID=10001 WARREN_GID=10001
+if [[ $EUID -eq 0 ]]; then WARREN_UID=10001 WARREN_GID=10001; fi

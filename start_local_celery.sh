@@ -3,8 +3,10 @@
 set -Eeuo pipefail
 
 WARREN_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=ops/lib.sh
+source "$WARREN_DIR/ops/lib.sh"
 
-if [[ ${1:-} == --help ]]; then
+usage() {
 	cat <<-'HELP'
 		Usage: ./start_local_celery.sh [OPTION OF "celery worker"]...
 
@@ -13,8 +15,9 @@ if [[ ${1:-} == --help ]]; then
 		With BROKER_URL=amqp://... in its environment (and in that of standalone_app.py) it takes them from
 		RabbitMQ, else from a local file in db/standalone, or where STANDALONE_DIR says.
 	HELP
-	exit 0
-fi
+}
+
+help_if_asked "$@"
 
 python=$("$WARREN_DIR/ops/python_env.sh" standalone "$WARREN_DIR/flask/requirements.txt")
 # -P keeps this folder off the import path. The name is unique ($$), so that several may run at once.

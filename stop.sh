@@ -5,6 +5,10 @@ set -Eeuo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/settings.sh"
 # shellcheck source=ops/lib.sh
 source "$WARREN_DIR/ops/lib.sh"
+# shellcheck source=ops/ownership.sh
+source "$WARREN_DIR/ops/ownership.sh"
+# shellcheck source=ops/containers.sh
+source "$WARREN_DIR/ops/containers.sh"
 
 usage() {
 	cat <<-HELP
@@ -14,69 +18,78 @@ usage() {
 		way are finished or wait; the ledger, the broker's volume, the secrets and the images stay, so that
 		./build.sh goes on where this stopped.
 
-		  --purge  remove the ledger, exported files, the broker's volume and the secrets as well: all jobs are gone
+		  --purge  remove the ledger, exported files, the broker's volume and the secrets as well: all jobs are gone.
+		           What is another stack's, or was never marked as this one's, stays
 	HELP
 }
 
 main() {
-	! help_wanted "$@" || { usage && return; }
+	help_if_asked "$@"
 	[[ $# -eq 0 || $* == --purge ]] || die "unknown argument: $*" 'See: ./stop.sh --help'
 	require_docker
-
-	[[ -n $(everything) ]] || [[ ${1:-} == --purge ]] || {
+	if [[ -z ${1:-} && -z $(containers_of) && -z $(networks_of) ]]; then
 		echo "Nothing of the stack $PREFIX is there."
 		return
-	}
-	# The way in first, then those who do the work, and what they all use last.
-	stop_role nginx
-	stop_role flask
-	stop_role worker beat
-	stop_role rabbitmq
-	stop_role migrate
+	fi
+	only_one_at_a_time
+	local home
+	home=$(other_home) # as long as its containers are here to say so
+	remove_containers
 	remove_networks
-	[[ ${1:-} != --purge ]] || step "data: ledger, exported files, volume $RABBITMQ_VOLUME, secrets" purge
+	if [[ ${1:-} == --purge ]]; then purge "$home"; fi
 }
 
-everything() {
-	containers_of
-	docker network ls --filter "label=warren.stack=$PREFIX" --format '{{.Name}}'
-}
-
-# stop_role ROLE...: all containers of these roles at once; `docker stop` with many names does not wait for each.
-stop_role() {
-	local role names=()
-	for role in "$@"; do
-		mapfile -t -O ${#names[@]} names < <(containers_of "$role")
-	done
-	[[ ${#names[@]} -eq 0 ]] || step "${names[*]}" stop_and_remove "${names[@]}"
-}
-
-stop_and_remove() {
-	docker stop "$@"
-	docker rm "$@"
-}
-
-remove_networks() {
-	local names
-	mapfile -t names < <(docker network ls --filter "label=warren.stack=$PREFIX" --format '{{.Name}}')
-	[[ ${#names[@]} -eq 0 ]] || step "${names[*]}" docker network rm "${names[@]}"
-}
-
+# purge HOME: remove the data, unless the stack belongs to that other folder of the project.
 purge() {
-	docker volume rm --force "$RABBITMQ_VOLUME"
-	if [[ $EXPORTS_DIR == */* ]]; then
-		rm -f "$EXPORTS_DIR"/*.{csv,part}
-		[[ ! -d $EXPORTS_DIR ]] || rmdir --ignore-fail-on-non-empty "$EXPORTS_DIR"
-	else
-		docker volume rm --force "$EXPORTS_DIR"
+	if [[ -n $1 ]]; then
+		printf 'Its data was left alone: the stack %s belongs to the folder %s. Remove it from there.\n' "$PREFIX" "$1"
+		return
 	fi
-	if [[ $DB_DIR == */* ]]; then
-		rm -f "$DB_DIR"/backend.db*
-	else
-		docker volume rm --force "$DB_DIR"
+	step "volume $RABBITMQ_VOLUME" docker volume rm --force "$RABBITMQ_VOLUME"
+	purge_place 'exported files' "$EXPORTS_DIR" '*.csv' '*.part'
+	purge_place 'ledger' "$DB_DIR" 'backend.db*'
+	purge_place 'secrets' "$SECRETS_DIR" '*_password' rabbitmq_definitions.json 'database_url*' smtp_url
+}
+
+# purge_place WHAT FOLDER_OR_VOLUME PATTERN...: remove the files that match, or the volume, if they are this stack's.
+purge_place() {
+	local what=$1 place=$2 owner found
+	shift 2
+	owner=$(owner_of "$place")
+	mapfile -t found < <(files_in "$place" "$@")
+	if [[ $owner == "$PREFIX" ]]; then
+		step "$what: $place" remove_place "$place" "${found[@]}"
+	elif [[ -n $owner ]]; then
+		printf 'Left alone: %s in %s, which belongs to the stack %s\n' "$what" "$place" "$owner"
+	elif [[ ${#found[@]} -gt 0 && $place == */* ]]; then
+		printf 'Left alone: %s in %s, which has no mark of its stack; ./build.sh makes one\n' "$what" "$place"
+	elif [[ ${#found[@]} -gt 0 ]]; then
+		printf 'Left alone: %s in %s, which has no mark of its stack; to remove it: docker volume rm %s\n' "$what" "$place" "$place"
 	fi
-	rm -f "$SECRETS_DIR"/{publisher,worker,monitor}_password "$SECRETS_DIR"/{rabbitmq_definitions.json,smtp_url}
-	[[ ! -d $SECRETS_DIR ]] || rmdir --ignore-fail-on-non-empty "$SECRETS_DIR"
+}
+
+# files_in FOLDER_OR_VOLUME PATTERN...: the files that match; of a volume its name, if it exists.
+files_in() {
+	local place=$1 pattern
+	shift
+	if [[ $place != */* ]]; then
+		docker volume ls --quiet --filter "name=^$place\$"
+	elif [[ -d $place ]]; then
+		for pattern in "$@"; do find "$place" -mindepth 1 -maxdepth 1 -name "$pattern"; done
+	fi
+}
+
+# remove_place FOLDER_OR_VOLUME FILE...
+remove_place() {
+	local place=$1
+	shift
+	if [[ $place != */* ]]; then
+		docker volume rm "$place"
+		return
+	fi
+	rm -f "$@" "$place/.stack"
+	# The folder of the ledger stays: it is part of the project.
+	if [[ $place != "$DB_DIR" ]]; then rmdir --ignore-fail-on-non-empty "$place"; fi
 }
 
 main "$@"

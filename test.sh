@@ -2,16 +2,21 @@
 # Set up and run the tests.
 set -Eeuo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+# shellcheck source=ops/lib.sh
+source ops/lib.sh
 
 usage() {
 	cat <<-'HELP'
 		Usage: ./test.sh [--install] [unit|stack|browser|chaos ...] [--jobs N] [-- pytest arguments]
+		       ./test.sh fix
 
 		Runs the tests of the named kinds, or all of them:
 		  unit     linters and everything that needs only Python; under 30 s
 		  stack    the real containers, as "warren_test" on a free port beside whatever runs
 		  browser  the pages in a real browser
 		  chaos    the stack under load while things break: a reduced set, or with --jobs all of it
+
+		fix formats all Python and shell files, and mends what ruff can mend. It runs no tests.
 
 		  --install  first install what is missing (Debian or Ubuntu, as root)
 		  --jobs N   of chaos, every fault with N jobs each, and write docs/reliability.md from what happened
@@ -29,48 +34,52 @@ usage() {
 }
 
 main() {
+	help_if_asked "$@"
 	local install=false kinds=() options=()
 	while (($#)); do
 		case $1 in
-		--help) usage && return ;;
 		--install) install=true ;;
 		--jobs)
-			[[ ${2-} =~ ^[1-9][0-9]*$ ]] || {
-				printf 'error: not a number of jobs: %s\n\nSee: ./test.sh --help\n' "${2-}" >&2
-				return 2
-			}
+			[[ ${2-} =~ ^[1-9][0-9]*$ ]] || die "not a number of jobs: ${2-}" 'See: ./test.sh --help'
 			options+=(--jobs "$2")
 			shift
 			;;
 		unit | stack | browser | chaos) kinds+=("$1") ;;
-		--) shift && break ;;
-		*)
-			printf 'error: unknown argument: %s\n\nSee: ./test.sh --help\n' "$1" >&2
-			return 2
+		fix)
+			fix
+			return
 			;;
+		--)
+			shift
+			break
+			;;
+		*) die "unknown argument: $1" 'See: ./test.sh --help' ;;
 		esac
 		shift
 	done
 
-	if ((${#kinds[@]} == 0)); then
-		local folder
-		for folder in tests/{unit,stack,browser,chaos}/; do
-			if [[ -d $folder ]]; then kinds+=("$(basename "$folder")"); fi
-		done
-	fi
-
+	if ((${#kinds[@]} == 0)); then kinds=(unit stack browser chaos); fi
 	if [[ $install == true ]]; then install_for "${kinds[@]}"; fi
 	local python
 	python=$(ops/python_env.sh tests tests/requirements.txt)
 	exec "$python" -m pytest "${kinds[@]/#/tests/}" "${options[@]}" "$@"
 }
 
+# Format everything. What is a shell script the tests know, for some have no extension.
+fix() {
+	local python tools scripts
+	python=$(ops/python_env.sh tests tests/requirements.txt)
+	tools=$(dirname "$python")
+	mapfile -t scripts < <("$python" -c 'from tests.support.project import shell_scripts; print(*shell_scripts(), sep="\n")')
+	"$tools/ruff" check --fix-only --quiet
+	"$tools/ruff" format
+	"$tools/shfmt" --write "${scripts[@]}"
+}
+
 # Bring what these kinds of tests need from Debian's packages, and start a Docker engine where none answers.
 install_for() {
 	# shellcheck source=settings.sh
 	source settings.sh
-	# shellcheck source=ops/lib.sh
-	source ops/lib.sh
 	# shellcheck source=ops/install.sh
 	source ops/install.sh
 	if [[ $* != unit ]]; then install_and_start_docker; fi

@@ -14,7 +14,7 @@ class Settings(BaseSettings):
     database_url: str = "sqlite:////db/backend.db"
     broker_host: str = "localhost"
     broker_user: str = "publisher"
-    #: Where ``broker_password``, ``monitor_password`` and ``smtp_url`` are mounted, where they are needed.
+    #: Where ``database_url``, ``broker_password``, ``monitor_password`` and ``smtp_url`` are mounted, where needed.
     secrets_dir: Path = Path("/run/secrets")
 
     backlog_limit: int = Field(100_000, ge=1)
@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     celery_concurrency: int = Field(8, ge=1)
     celery_prefetch: int = Field(4, ge=1)
     stop_timeout: float = Field(30, gt=0)
+
+    @property
+    def ledger_url(self) -> str:
+        """Address of the ledger's database: the mounted secret, or ``DATABASE_URL`` where there is none (tests)."""
+        return self.secret("database_url") or self.database_url
 
     @property
     def broker_url(self) -> str:

@@ -14,7 +14,7 @@ upstream() {
 	local address
 	address=$(getent ahostsv4 "$FLASK_CONTAINER") || address=127.0.0.1:1
 	address=${address%%[[:space:]]*}
-	[[ $address == *:* ]] || address+=:8000
+	if [[ $address != *:* ]]; then address+=:8000; fi
 	printf 'server %s max_fails=0;\n' "$address"
 }
 
@@ -36,7 +36,7 @@ drain() {
 # The planned reload. It is over when the processes with the earlier configuration have answered everything.
 replace() {
 	local half
-	[[ -e $DRAINING ]] || drain
+	if [[ ! -e $DRAINING ]]; then drain; fi
 	reload
 	for ((half = 0; half < 14; half++)); do
 		sleep 0.5
@@ -46,7 +46,9 @@ replace() {
 }
 
 # The planned reload, if the configuration is not the one that was loaded.
-refresh() { cmp --silent "$CONFIG" "$LOADED" || replace; }
+refresh() {
+	if ! cmp --silent "$CONFIG" "$LOADED"; then replace; fi
+}
 
 check() {
 	local status now
@@ -59,7 +61,7 @@ check() {
 	find "$DRAINING" -mmin +0.5 -delete 2>/dev/null || true
 	now=$(upstream)
 	# While Flask is gone its old address is as good as any: it mostly comes back with it.
-	[[ -e $DRAINING || $now == *127.0.0.1:1* || $now == "$(<"$UPSTREAM")" ]] || reload
+	if [[ ! -e $DRAINING && $now != *127.0.0.1:1* && $now != "$(<"$UPSTREAM")" ]]; then reload; fi
 }
 
 case ${1:-} in

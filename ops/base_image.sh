@@ -22,11 +22,11 @@ usage() {
 }
 
 main() {
-	! help_wanted "$@" || { usage && return; }
+	help_if_asked "$@"
 	# One at a time: a second stack that is built meanwhile waits here and then has it.
 	exec {lock}<"$WARREN_DIR/ops/base"
 	flock "$lock"
-	! image_exists "$BASE" || return 0
+	if image_exists "$BASE"; then return; fi
 	if [[ -n $BASE_IMAGE ]]; then
 		docker pull "$BASE_IMAGE" || die "BASE_IMAGE $BASE_IMAGE is neither here nor can it be pulled" \
 			'Check its name, or leave BASE_IMAGE unset: ./build.sh then finds or makes a base itself.'
@@ -36,10 +36,10 @@ main() {
 	# Not /tmp: it is often mounted noexec or nodev, and small.
 	work=$(mktemp --directory --tmpdir=/var/tmp warren_base.XXXXXX)
 	trap clean_up EXIT
-	image_exists "$SLIM" || docker pull "$SLIM" || {
+	if ! image_exists "$SLIM" && ! docker pull "$SLIM"; then
 		SLIM=warren_slim:trixie
 		make_slim
-	}
+	fi
 	add_certificates_and_patches
 }
 

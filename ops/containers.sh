@@ -5,6 +5,11 @@
 # A describe_* function says what a container should be, in these variables. What it should be is hashed into
 # the label warren.spec, so that a container which is that already is left alone.
 
+# Docker's DNS passes a name that it does not know on to the machine's servers, which an internal network cannot reach:
+# looking up a container that is stopped takes 10 to 20 s then. With ndots above 0 Docker does not pass on names without
+# a dot, such as those of containers, and says at once that it does not know them.
+dns=(--dns-opt ndots:1 --dns-opt timeout:1 --dns-opt attempts:1)
+
 role=           # what it is in the stack: the label warren.role
 image=          # what it runs
 arguments=()    # of `docker create`
@@ -19,8 +24,8 @@ describe() {
 	role=$1 image=${PREFIX}_$2 command=() config_files=() second_network=
 	# shellcheck disable=SC2054  # the commas belong to --tmpfs
 	arguments=(
-		--label "warren.stack=$PREFIX" --label "warren.role=$role"
-		--network "$4"
+		"${STACK_LABELS[@]}" --label "warren.role=$role"
+		--network "$4" "${dns[@]}"
 		# No way to change the image's files, to gain rights, or to starve the machine
 		--read-only --tmpfs /tmp:rw,nosuid,nodev,noexec,mode=1777
 		--cap-drop ALL --security-opt no-new-privileges
@@ -55,11 +60,20 @@ describe_rabbitmq() {
 	secret rabbitmq_definitions.json rabbitmq_definitions.json
 }
 
+# It only brings the ledger's schema up to date, with the address that is going to be everybody's (see migrate).
+describe_migrate() {
+	describe migrate flask "$FLASK_MEMORY" "$NETWORK"
+	arguments+=(--volume "$DB_DIR:/db" --restart no)
+	secret database_url.new database_url
+	command=(python -m jobs.commands.migrate)
+}
+
 # What the three Python containers share: the ledger, the broker, their settings.
 describe_python() {
 	describe "$@"
 	arguments+=(--volume "$DB_DIR:/db" --env "BROKER_HOST=$RABBITMQ_CONTAINER")
-	pass DATABASE_URL BACKLOG_LIMIT MAX_DELIVERIES WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES STOP_TIMEOUT
+	secret database_url database_url
+	pass BACKLOG_LIMIT MAX_DELIVERIES WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES STOP_TIMEOUT
 }
 
 describe_flask() {
@@ -115,11 +129,12 @@ describe_nginx() {
 
 # --- making and renewing -------------------------------------------------------------------------
 
-# only_one_at_a_time: a second script would renew, or name, what this one is just making.
+# only_one_at_a_time: a second script, from whatever folder, would renew, name or remove what this one is just making.
 only_one_at_a_time() {
-	mkdir --parents "$SECRETS_DIR"
-	chmod 700 "$SECRETS_DIR"
-	exec {lock}<"$SECRETS_DIR"
+	local file=/tmp/warren_$PREFIX.lock
+	# Opened for reading only, so that one user's file serves another user as well.
+	if [[ ! -e $file ]]; then (umask 022 && : >"$file"); fi
+	exec {lock}<"$file"
 	flock --nonblock "$lock" || die "another script is at work on the stack $PREFIX" 'Wait until it is done, then run this again.'
 }
 
@@ -128,19 +143,22 @@ spec() {
 	{
 		docker image inspect --format '{{.Id}}' "$image"
 		printf '%s\0' "${arguments[@]}" "${command[@]}" "$second_network"
-		[[ ${#config_files[@]} -eq 0 ]] || cat -- "${config_files[@]}"
+		if [[ ${#config_files[@]} -gt 0 ]]; then cat -- "${config_files[@]}"; fi
 	} | sha256sum | cut -c 1-16
 }
 
 # create NAME: the described container, not started yet.
 create() {
 	docker create --name "$1" --label "warren.spec=$(spec)" "${arguments[@]}" "$image" "${command[@]}" >/dev/null
-	[[ -z $second_network ]] || docker network connect "$second_network" "$1"
+	if [[ -n $second_network ]]; then docker network connect "$second_network" "$1"; fi
 }
 
 # remove NAME: stop it, letting it finish what it does, and remove it; nothing if it is not there.
 remove() {
-	! container_exists "$1" || { docker stop "$1" && docker rm "$1"; } >/dev/null
+	if container_exists "$1"; then
+		docker stop "$1" >/dev/null
+		docker rm "$1" >/dev/null
+	fi
 }
 
 # up_to_date NAME: is this container what is described?
@@ -185,7 +203,7 @@ renew_flask() {
 # Wherever an earlier run was interrupted, there is one Flask container again, under its name.
 mend_flask() {
 	local name=$FLASK_CONTAINER
-	container_exists "$name" || ! container_exists "${name}_old" || docker rename "${name}_old" "$name"
+	if ! container_exists "$name" && container_exists "${name}_old"; then docker rename "${name}_old" "$name"; fi
 	remove "${name}_new"
 	if container_exists "${name}_old"; then
 		tell_nginx replace
@@ -194,7 +212,9 @@ mend_flask() {
 }
 
 # tell_nginx COMMAND: one of nginx/control.sh; if there is an Nginx yet.
-tell_nginx() { ! container_running "$NGINX_CONTAINER" || docker exec "$NGINX_CONTAINER" /etc/warren/control.sh "$1"; }
+tell_nginx() {
+	if container_running "$NGINX_CONTAINER"; then docker exec "$NGINX_CONTAINER" /etc/warren/control.sh "$1"; fi
+}
 
 # workers: what should run, one per line: name, queues, concurrency. The first worker comes from the settings;
 # those added by launch_celery_worker.sh keep what they were started with.
@@ -202,8 +222,9 @@ workers() {
 	local name
 	printf '%s %s %s\n' "$CELERY_CONTAINER" "$CELERY_QUEUES" "$CELERY_CONCURRENCY"
 	containers_of worker | while read -r name; do
-		[[ $name == "$CELERY_CONTAINER" || $name == *_new ]] ||
+		if [[ $name != "$CELERY_CONTAINER" && $name != *_new ]]; then
 			printf '%s %s %s\n' "$name" "$(label "$name" warren.queues)" "$(label "$name" warren.concurrency)"
+		fi
 	done
 }
 
@@ -214,6 +235,37 @@ start_worker() {
 	wait_healthy "$1"
 }
 
+# --- removing ------------------------------------------------------------------------------------
+
+# remove_containers: the way in first, then those who do the work, and what they all use last.
+remove_containers() {
+	remove_role nginx
+	remove_role flask
+	remove_role worker beat
+	remove_role rabbitmq
+	remove_role migrate
+}
+
+# remove_role ROLE...: all containers of these roles at once; `docker stop` with many names does not wait for each.
+remove_role() {
+	local role names=()
+	for role in "$@"; do
+		mapfile -t -O ${#names[@]} names < <(containers_of "$role")
+	done
+	if [[ ${#names[@]} -gt 0 ]]; then step "${names[*]}" stop_and_remove "${names[@]}"; fi
+}
+
+stop_and_remove() {
+	docker stop "$@"
+	docker rm "$@"
+}
+
+remove_networks() {
+	local names
+	mapfile -t names < <(networks_of)
+	if [[ ${#names[@]} -gt 0 ]]; then step "${names[*]}" docker network rm "${names[@]}"; fi
+}
+
 # --- waiting -------------------------------------------------------------------------------------
 
 # wait_healthy NAME: until its healthcheck passes. A container that ends, again and again, is given up at once.
@@ -222,8 +274,8 @@ wait_healthy() {
 	while ((SECONDS < deadline)); do
 		read -r running health restarts < <(docker container inspect --format \
 			'{{.State.Running}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{.RestartCount}}' "$1") || break
-		[[ $health != healthy || $running != true ]] || return 0
-		((restarts < ${restarts_before:=$restarts} + 3)) || break
+		if [[ $health == healthy && $running == true ]]; then return; fi
+		if ((restarts >= ${restarts_before:=$restarts} + 3)); then break; fi
 		sleep 0.3
 	done
 	docker logs --tail 20 "$1" 2>&1

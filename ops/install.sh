@@ -12,25 +12,32 @@ install_and_start_docker() {
 	start_docker
 }
 
-# Only what is missing: a Docker of another origin stays. A client by itself is none.
+# Only what is missing. A Docker that was installed in another way stays.
 install_packages() {
-	local missing=()
-	docker version >/dev/null 2>&1 || { command -v docker && command -v dockerd; } >/dev/null || missing+=(docker.io)
-	command -v iptables >/dev/null || missing+=(iptables)
-	command -v debootstrap >/dev/null || missing+=(debootstrap)
-	command -v curl >/dev/null || missing+=(curl)
-	[[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
-	[[ ${#missing[@]} -gt 0 ]] || return 0
+	local missing=() program
+	if ! docker_is_here; then missing+=(docker.io); fi
+	for program in iptables debootstrap curl; do
+		if ! command -v "$program" >/dev/null; then missing+=("$program"); fi
+	done
+	if [[ ! -e /etc/ssl/certs/ca-certificates.crt ]]; then missing+=(ca-certificates); fi
+	if [[ ${#missing[@]} -eq 0 ]]; then return; fi
 	export DEBIAN_FRONTEND=noninteractive
 	step 'package lists' apt-get update
 	# Since Debian 13 the client is a package of its own.
-	[[ ${missing[0]} != docker.io ]] || ! apt-cache show docker-cli >/dev/null 2>&1 || missing+=(docker-cli)
+	if [[ ${missing[0]} == docker.io ]] && apt-cache show docker-cli >/dev/null 2>&1; then missing+=(docker-cli); fi
 	step "packages: ${missing[*]}" apt-get install --yes --no-install-recommends "${missing[@]}"
 }
 
+# docker_is_here: an engine answers, or both the client and the engine are installed. A client alone is not enough.
+docker_is_here() {
+	if engine_answers; then return; fi
+	command -v docker >/dev/null && command -v dockerd >/dev/null
+}
+
+engine_answers() { docker version >/dev/null 2>&1; }
+
 start_docker() {
-	! docker version >/dev/null 2>&1 || return 0
-	step 'Docker engine' start_engine
+	if ! engine_answers; then step 'Docker engine' start_engine; fi
 }
 
 start_engine() {
@@ -41,7 +48,7 @@ start_engine() {
 		setsid dockerd >"$DOCKERD_LOG" 2>&1 </dev/null &
 	fi
 	for ((second = 0; second < 60; second++)); do
-		! docker version >/dev/null 2>&1 || return 0
+		if engine_answers; then return; fi
 		sleep 1
 	done
 	tail -n 5 "$DOCKERD_LOG" 2>/dev/null

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What every script shares: errors, steps with their times, and small questions to Docker.
-# Sourced after settings.sh, never run.
+# What every script shares: help, errors, steps with their times, and small questions to Docker.
+# Sourced, never run. Help, errors and steps need nothing else; what speaks of the stack needs settings.sh.
 
 shopt -s inherit_errexit # a failure inside $(...) counts as well
 
@@ -8,12 +8,24 @@ shopt -s inherit_errexit # a failure inside $(...) counts as well
 die() {
 	printf 'error: %s\n' "$1" >&2
 	shift
-	[[ $# -eq 0 ]] || printf '\n%s\n' "$*" >&2
+	if [[ $# -gt 0 ]]; then printf '\n%s\n' "$*" >&2; fi
 	exit 1
 }
 
-# help_wanted "$@": does the first argument ask for the help text?
-help_wanted() { [[ ${1:-} == --help || ${1:-} == -h ]]; }
+# help_if_asked "$@": if an argument is -h or --help, print the script's usage and end. What comes after -- is
+# for another program.
+help_if_asked() {
+	local argument
+	for argument in "$@"; do
+		case $argument in
+		-h | --help)
+			usage
+			exit
+			;;
+		--) return ;;
+		esac
+	done
+}
 
 # --- steps ---------------------------------------------------------------------------------------
 
@@ -24,7 +36,8 @@ step() {
 	shift
 	log=$(mktemp)
 	started=$(now_ms)
-	[[ $BASHPID -ne $$ || ! -t 1 ]] || printf '    ...    %s\r' "$text"
+	# Not for steps in the background: several lines would overwrite each other.
+	if [[ $BASHPID -eq $$ && -t 1 ]]; then printf '    ...    %s\r' "$text"; fi
 	# A subshell, so that a failure ends the step and its log can be shown. Not `( ) || ...`: that would
 	# switch off -e inside.
 	set +e
@@ -35,7 +48,7 @@ step() {
 	status=$?
 	set -e
 	took=$(($(now_ms) - started))
-	[[ ! -t 1 ]] || printf '\033[K'
+	if [[ -t 1 ]]; then printf '\033[K'; fi
 	if [[ $status -eq 0 ]]; then
 		printf '%6d.%d s  %s\n' $((took / 1000)) $((took % 1000 / 100)) "$text"
 	else
@@ -69,16 +82,19 @@ container_running() { [[ $(docker container inspect --format '{{.State.Running}}
 # containers_of [ROLE]: the names of this stack's containers, running or not.
 containers_of() {
 	local filters=(--filter "label=warren.stack=$PREFIX")
-	[[ -z ${1:-} ]] || filters+=(--filter "label=warren.role=$1")
+	if [[ -n ${1:-} ]]; then filters+=(--filter "label=warren.role=$1"); fi
 	docker ps --all "${filters[@]}" --format '{{.Names}}' | sort -V
 }
+
+# networks_of: the names of this stack's networks.
+networks_of() { docker network ls --filter "label=warren.stack=$PREFIX" --format '{{.Name}}'; }
 
 # require_docker: a client is here, an engine answers it, and we may use it.
 require_docker() {
 	local answer
 	command -v docker >/dev/null || die 'Docker is not installed' \
 		'Let it be installed, as root: ./build.sh --install'
-	answer=$(docker version --format '{{.Server.Version}}' 2>&1) && return
+	if answer=$(docker version --format '{{.Server.Version}}' 2>&1); then return; fi
 	case $answer in
 	*'permission denied'*)
 		die "$(id -un) may not use Docker" \

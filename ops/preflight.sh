@@ -7,6 +7,9 @@ MIN_DISK_MB=2000 # images of the first build, with room for the layers that are 
 preflight() {
 	check_settings
 	require_docker
+	check_owner DB_DIR
+	check_owner EXPORTS_DIR
+	check_owner SECRETS_DIR
 	check_port
 	check_disk
 	check_folders
@@ -22,7 +25,10 @@ check_settings() {
 		[[ ${!name} =~ ^[1-9][0-9]*$ ]] || die "$name=${!name} is not a whole number above 0" "Correct $name, or unset it."
 	done
 	((PORT <= 65535)) || die "PORT=$PORT is not a port" 'Use a number from 1 to 65535.'
-	# Not repeated in the message: there is a password in it.
+	# These two are not repeated in the message: there may be a password in them.
+	[[ $DATABASE_URL =~ ^(sqlite:///[^[:space:]]+|postgresql(\+psycopg)?://[^[:space:]]+/[^[:space:]]+)$ ]] ||
+		die 'DATABASE_URL is not the address of a database' \
+			'Write sqlite:////db/backend.db or postgresql+psycopg://user:password@host/database, with %40 for an @ in the password and so on.'
 	[[ -z $SMTP_URL || $SMTP_URL =~ ^smtps?://([^/@[:space:]]*@)?[A-Za-z0-9_.-]+(:[0-9]{1,5})?/?$ ]] ||
 		die 'SMTP_URL is not the address of a mail server' \
 			'Write smtp://user:password@host:port or smtps://..., with %40 for an @ in the password and so on.'
@@ -32,15 +38,19 @@ check_settings() {
 # A port is free if nobody answers there, or if it is our own Nginx who does.
 check_port() {
 	local address=$BIND_ADDRESS
-	[[ $address != 0.0.0.0 ]] || address=127.0.0.1
-	! docker port "$NGINX_CONTAINER" 8080/tcp 2>/dev/null | grep --quiet --line-regexp --fixed-strings "$BIND_ADDRESS:$PORT" || return 0
-	! (exec 3<>"/dev/tcp/$address/$PORT") 2>/dev/null || die "port $PORT on $address is in use by another program" \
-		"Stop that one, or choose another port: PORT=$((PORT + 10)) ./build.sh"
+	if [[ $address == 0.0.0.0 ]]; then address=127.0.0.1; fi
+	if docker port "$NGINX_CONTAINER" 8080/tcp 2>/dev/null | grep --quiet --line-regexp --fixed-strings "$BIND_ADDRESS:$PORT"; then
+		return
+	fi
+	if (exec 3<>"/dev/tcp/$address/$PORT") 2>/dev/null; then
+		die "port $PORT on $address is in use by another program" \
+			"Stop that one, or choose another port: PORT=$((PORT + 10)) ./build.sh"
+	fi
 }
 
 check_disk() {
 	local root free
-	! image_exists "${PREFIX}_rabbitmq" || return 0
+	if image_exists "${PREFIX}_rabbitmq"; then return; fi
 	root=$(docker info --format '{{.DockerRootDir}}')
 	# The engine may live in a virtual machine, where its folder is none of ours, or be closed to us.
 	free=$(df --portability --block-size=1M "$root" 2>/dev/null || df --portability --block-size=1M /)
@@ -52,7 +62,7 @@ check_disk() {
 check_folders() {
 	local folder existing
 	for folder in "$DB_DIR" "$EXPORTS_DIR" "$SECRETS_DIR"; do
-		[[ $folder == */* ]] || continue # a Docker volume
+		if [[ $folder != */* ]]; then continue; fi # a Docker volume
 		existing=$(existing_part "$folder")
 		[[ -d $existing && -w $existing && -x $existing ]] || die "$(id -un) cannot write to $existing" \
 			"Run: sudo chown -R $(id -u):$(id -g) $existing   (it may stem from a run as root; then go on as root)"
@@ -69,19 +79,21 @@ existing_part() {
 # file_system_of FOLDER: the type of the file system where it is, or where it is going to be. Nothing for a
 # Docker volume, which is on the engine's own disk.
 file_system_of() {
-	[[ $1 != */* ]] || findmnt --noheadings --output FSTYPE --target "$(existing_part "$1")"
+	if [[ $1 == */* ]]; then findmnt --noheadings --output FSTYPE --target "$(existing_part "$1")"; fi
 }
 
 # file_system_inside FOLDER: its type as a container sees it. Docker Desktop shares the folders of the real
 # machine with a virtual one, which cannot be seen from outside.
 file_system_inside() {
-	[[ $1 != */* ]] || docker run --rm --network none --volume "$(existing_part "$1"):/db:ro" "$BASE" \
-		findmnt --noheadings --output FSTYPE --target /db
+	if [[ $1 == */* ]]; then
+		docker run --rm --network none --volume "$(existing_part "$1"):/db:ro" "$BASE" \
+			findmnt --noheadings --output FSTYPE --target /db
+	fi
 }
 
 # SQLite's write-ahead log is shared memory: it needs one kernel, and a file system that knows it.
 check_file_system() {
-	[[ $DATABASE_URL == sqlite* ]] || return 0
+	if [[ $DATABASE_URL != sqlite* ]]; then return; fi
 	case $1 in
 	nfs* | cifs | smb* | 9p | virtiofs | fuse* | fakeowner | drvfs | vboxsf | vmhgfs | prl_fs | ceph | glusterfs | lustre | gfs2 | ocfs2 | afs)
 		die "$2 is on a $1 file system, where SQLite would lose data" \

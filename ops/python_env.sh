@@ -3,6 +3,8 @@
 set -Eeuo pipefail
 
 WARREN_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=ops/lib.sh
+source "$WARREN_DIR/ops/lib.sh"
 
 usage() {
 	cat <<-'HELP'
@@ -15,12 +17,6 @@ usage() {
 
 		PYTHON=/path/to/python3 says which Python to use; it has to be 3.11 or newer.
 	HELP
-}
-
-# die WHAT REMEDY: one line that says what is wrong, a blank one, then what to do about it.
-die() {
-	printf 'error: %s\n\n%s\n' "$1" "$2" >&2
-	exit 1
 }
 
 # find_python: print the first Python here that is new enough.
@@ -50,14 +46,8 @@ make_env() {
 }
 
 main() {
-	if [[ ${1:-} == --help ]]; then
-		usage
-		return
-	fi
-	if (($# != 2)) || [[ ! $1 =~ ^[a-z_]+$ ]]; then
-		usage >&2
-		exit 2
-	fi
+	help_if_asked "$@"
+	[[ $# -eq 2 && $1 =~ ^[a-z_]+$ ]] || die 'a NAME and a file with REQUIREMENTS are needed' 'See: ops/python_env.sh --help'
 	local env=$WARREN_DIR/.venvs/$1 requirements=$2 python key
 	[[ -r $requirements ]] || die "cannot read $requirements" "The second argument is a requirements.txt."
 	python=$(find_python)
@@ -81,4 +71,4 @@ main() {
 	printf '%s\n' "$env/bin/python"
 }
 
-[[ ${BASH_SOURCE[0]} != "$0" ]] || main "$@"
+main "$@"

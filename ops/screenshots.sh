@@ -4,8 +4,10 @@ set -Eeuo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=settings.sh
 source settings.sh
+# shellcheck source=ops/lib.sh
+source ops/lib.sh
 
-if [[ ${1:-} == --help ]]; then
+usage() {
 	cat <<-'HELP'
 		Usage: ops/screenshots.sh [--url URL] [--seconds N] [--output DIRECTORY]
 
@@ -19,8 +21,9 @@ if [[ ${1:-} == --help ]]; then
 		The Python tools are installed into .venvs/, pinned by tests/requirements.txt; Chromium has to be there:
 		apt-get install chromium
 	HELP
-	exit 0
-fi
+}
+
+help_if_asked "$@"
 
 python=$(ops/python_env.sh tests tests/requirements.txt)
 exec "$python" -m tests.browser.screenshots --url "http://localhost:$PORT" "$@"

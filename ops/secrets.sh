@@ -1,35 +1,39 @@
 # shellcheck shell=bash
-# The passwords of the stack: made once, kept in SECRETS_DIR as files that only the containers' user can read.
+# The passwords of the stack, and addresses that may have a password in them: files in SECRETS_DIR, which only the
+# user of the containers can read.
 # Sourced after settings.sh and ops/lib.sh, never run.
 
 BROKER_USERS=(publisher worker monitor)
 
 make_secrets() {
 	local user file definitions
-	umask 077
+	chmod 700 "$SECRETS_DIR"
 	definitions=$(<"$WARREN_DIR/rabbitmq/definitions.json.template")
 	for user in "${BROKER_USERS[@]}"; do
 		file=$SECRETS_DIR/${user}_password
-		# Written under another name first: an interrupted run leaves no empty password.
-		[[ -s $file ]] || { head --bytes 24 /dev/urandom | basenc --base64url >"$file.part" && mv "$file.part" "$file"; }
+		if [[ ! -s $file ]]; then keep_secret "${user}_password" "$(head --bytes 24 /dev/urandom | basenc --base64url)"; fi
 		definitions=${definitions//@${user^^}_HASH@/$(password_hash "$(<"$file")")}
 	done
-	file=$SECRETS_DIR/rabbitmq_definitions.json
-	# Replaced only if it changes: the running broker has this file mounted.
-	[[ -f $file && $(<"$file") == "$definitions" ]] || { printf '%s\n' "$definitions" >"$file.part" && mv "$file.part" "$file"; }
-	give_to_containers "$SECRETS_DIR" "$SECRETS_DIR"/*_password "$file"
-	keep_smtp_url
+	keep_secret rabbitmq_definitions.json "$definitions"
+	# The address of the mail server has a password in it; without a server there is no file.
+	if [[ -n $SMTP_URL ]]; then
+		keep_secret smtp_url "$SMTP_URL"
+	else
+		rm -f "$SECRETS_DIR/smtp_url"
+	fi
+	give_to_containers "$SECRETS_DIR"
 }
 
-# The address of the mail server has a password in it, so workers get it as a file; none without a server.
-keep_smtp_url() {
-	local file=$SECRETS_DIR/smtp_url
-	if [[ -z $SMTP_URL ]]; then
-		rm -f "$file"
-	elif [[ ! -f $file || $(<"$file") != "$SMTP_URL" ]]; then
-		printf '%s\n' "$SMTP_URL" >"$file.part" && mv "$file.part" "$file"
-		give_to_containers "$file"
+# keep_secret NAME TEXT: as a file of SECRETS_DIR.
+keep_secret() {
+	local file=$SECRETS_DIR/$1
+	# Replaced only if it changes, for containers that run have it mounted; and written under another name first, so
+	# that an interrupted run leaves no half of it.
+	if [[ ! -f $file || $(<"$file") != "$2" ]]; then
+		(umask 077 && printf '%s\n' "$2" >"$file.part")
+		mv "$file.part" "$file"
 	fi
+	give_to_containers "$file"
 }
 
 # RabbitMQ's form of a password: base64(salt + sha256(salt + password)). The salt follows from the password,
@@ -42,4 +46,6 @@ password_hash() {
 }
 
 # give_to_containers FILE...: root's files would be closed to the containers, which run as another user then.
-give_to_containers() { [[ $EUID -ne 0 ]] || chown "$WARREN_UID:$WARREN_GID" "$@"; }
+give_to_containers() {
+	if [[ $EUID -eq 0 ]]; then chown "$WARREN_UID:$WARREN_GID" "$@"; fi
+}

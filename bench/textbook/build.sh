@@ -9,6 +9,8 @@ DB_DIR=${DB_DIR:-${PREFIX}_db}
 source "$(dirname "${BASH_SOURCE[0]}")/../../settings.sh"
 # shellcheck source=ops/lib.sh
 source "$WARREN_DIR/ops/lib.sh"
+# shellcheck source=ops/ownership.sh
+source "$WARREN_DIR/ops/ownership.sh"
 
 usage() {
 	cat <<-HELP
@@ -22,31 +24,38 @@ usage() {
 }
 
 main() {
-	! help_wanted "$@" || { usage && return; }
+	help_if_asked "$@"
 	[[ $# -eq 0 ]] || die "unknown argument: $1" 'See: bench/textbook/build.sh --help'
 	require_docker
+	check_owner DB_DIR
+	check_home
 	step "base image $BASE" "$WARREN_DIR/ops/base_image.sh"
 	step 'images' build_images
-	step 'network' make_network
+	step 'network, volume' make_surroundings
 	step 'containers' start_containers
 	step 'smoke check: one job through RabbitMQ and Celery' smoke_check
 	printf '\nThe textbook stack is up: http://localhost:%s/flask\n' "$PORT"
 }
 
 build_images() {
-	build_image "${PREFIX}_flask" Dockerfile
-	build_image "${PREFIX}_rabbitmq" Dockerfile.rabbitmq
-	build_image "${PREFIX}_nginx" Dockerfile.nginx
+	build_image python jobs/Dockerfile "BASE=$BASE" "WARREN_UID=$WARREN_UID" "WARREN_GID=$WARREN_GID"
+	build_image flask bench/textbook/Dockerfile "PYTHON_IMAGE=${PREFIX}_python"
+	build_image rabbitmq bench/textbook/Dockerfile.rabbitmq "BASE=$BASE"
+	build_image nginx bench/textbook/Dockerfile.nginx "BASE=$BASE"
 }
 
-# build_image NAME DOCKERFILE
+# build_image NAME DOCKERFILE BUILD_ARGUMENT...
 build_image() {
-	docker build --file "$WARREN_DIR/bench/textbook/$2" --tag "$1" --label "warren.stack=$PREFIX" \
-		--build-arg "BASE=$BASE" "$WARREN_DIR"
+	local name=$1 file=$2
+	shift 2
+	docker build --file "$WARREN_DIR/$file" --tag "${PREFIX}_$name" "${@/#/--build-arg=}" "$WARREN_DIR"
 }
 
-make_network() {
-	docker network inspect "$NETWORK" >/dev/null 2>&1 || docker network create --label "warren.stack=$PREFIX" "$NETWORK"
+make_surroundings() {
+	if ! docker network inspect "$NETWORK" >/dev/null 2>&1; then
+		docker network create "${STACK_LABELS[@]}" "$NETWORK"
+	fi
+	claim "$DB_DIR"
 }
 
 start_containers() {
@@ -62,9 +71,9 @@ start_containers() {
 start() {
 	local name=$1 role=$2
 	shift 2
-	! container_exists "$name" || docker rm --force "$name"
+	if container_exists "$name"; then docker rm --force "$name"; fi
 	docker run --detach --name "$name" --network "$NETWORK" --network-alias "$role" --restart unless-stopped \
-		--label "warren.stack=$PREFIX" --label "warren.role=$role" "$@"
+		"${STACK_LABELS[@]}" --label "warren.role=$role" "$@"
 }
 
 smoke_check() {

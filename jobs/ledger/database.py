@@ -193,5 +193,5 @@ class Ledger:
 
 @cache
 def ledger() -> Ledger:
-    """Return the process-wide ledger at ``DATABASE_URL``."""
-    return Ledger(settings().database_url)
+    """Return the process-wide ledger."""
+    return Ledger(settings().ledger_url)

@@ -19,7 +19,7 @@ class Textbook(Stack):
 
     def build(self) -> None:
         """Remove what a killed run may have left, then build and start the stack."""
-        self.run("./stop.sh", "--purge")
+        self.clear()
         self.run("bench/textbook/build.sh", timeout=BUILD_TIMEOUT)
 
     def health(self, container: str) -> str:

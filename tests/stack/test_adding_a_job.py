@@ -26,7 +26,7 @@ def adding(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Ite
     for block in code(page):
         block.put_into(root)
     stack = Stack(f"{PREFIX}_adding", root, root=root)
-    stack.run("./stop.sh", "--purge")
+    stack.clear()
     try:
         type_all(PAGE, extract(page), stack, root, folder)
         yield stack

@@ -1,12 +1,16 @@
 """How the containers are run: with as few rights as they can work with."""
 
+import json
 import re
 import stat
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.stack import Stack
+from jobs import __version__
+from tests.support.stack import PREFIX, Stack
 
 ROLES = ("nginx", "flask", "rabbitmq", "celery", "beat")
 
@@ -60,14 +64,42 @@ def test_each_container_is_in_its_networks_and_the_broker_is_out_of_reach(stack:
 
 
 def test_secrets_are_files_for_their_owner_only_and_stand_nowhere_else(stack: Stack) -> None:
-    folder = stack.db.parent / "secrets"
-    secrets = {path.name: path.read_text().strip() for path in folder.iterdir() if path.name.endswith("_password")}
-    assert set(secrets) == {"publisher_password", "worker_password", "monitor_password"}
-    for path in folder.iterdir():
+    files = [path for path in stack.secrets.iterdir() if path.name != ".stack"]
+    passwords = {"publisher_password", "worker_password", "monitor_password"}
+    assert {path.name for path in files} == passwords | {"rabbitmq_definitions.json", "database_url"}
+    for path in files:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    secrets = [path.read_text().strip() for path in files]
     for role in ROLES:
         shown = stack.docker("inspect", getattr(stack, role)) + stack.docker("exec", getattr(stack, role), "env")
-        assert not any(password in shown for password in secrets.values())
+        assert not any(secret in shown for secret in secrets)
+        assert "DATABASE_URL" not in shown
+
+
+@pytest.mark.parametrize("role", ["flask", "celery", "beat"])
+def test_the_ledgers_address_is_a_file_for_those_who_use_the_ledger(stack: Stack, role: str) -> None:
+    assert stack.docker("exec", getattr(stack, role), "cat", "/run/secrets/database_url") == "sqlite:////db/backend.db"
+
+
+@pytest.fixture
+def stopped(stack: Stack) -> Iterator[str]:
+    name = f"{stack.prefix}_stopped_container"
+    stack.docker("create", "--name", name, "--network", stack.network, f"{stack.prefix}_flask")
+    yield name
+    stack.docker("rm", name)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_name_of_a_container_that_is_stopped_is_unknown_at_once(stack: Stack, stopped: str, role: str) -> None:
+    began = time.monotonic()
+    assert stack.docker("exec", getattr(stack, role), "getent", "hosts", stopped, check=False) == ""
+    assert time.monotonic() - began < 3
+
+
+def test_images_tell_the_version(stack: Stack) -> None:
+    for name in ("nginx", "flask", "rabbitmq", "celery"):
+        labels = json.loads(stack.docker("image", "inspect", "--format", "{{json .Config.Labels}}", f"{PREFIX}_{name}"))
+        assert labels["org.opencontainers.image.version"] == __version__
 
 
 def test_the_web_has_no_task_code_and_users_may_do_only_what_they_need(stack: Stack) -> None:

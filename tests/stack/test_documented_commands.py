@@ -22,7 +22,7 @@ def copy(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     root = tmp_path_factory.mktemp("documented") / "warren"
     copy_project(root)
     stack = Stack(f"{PREFIX}_documented", root, root=root)
-    stack.run("./stop.sh", "--purge")
+    stack.clear()
     yield stack
     stack.remove()
 

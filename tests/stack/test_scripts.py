@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import ROOT
-from tests.support.stack import Stack, wait_until
+from tests.support.project import ROOT, commands
+from tests.support.stack import Stack, run, wait_until
+from tests.support.terminal import copy_project
 
 
 def container_ids(stack: Stack) -> dict[str, str]:
@@ -131,3 +132,115 @@ def test_scripts_that_look_into_the_stack_say_when_there_is_none(stack: Stack) -
         refused = stack.run(script, check=False, PREFIX="warren_nothing")
         assert refused.returncode != 0
         assert "./build.sh" in refused.stderr
+
+
+@pytest.mark.parametrize("script", [*commands(), Path("bench/textbook/build.sh")], ids=str)
+def test_help_is_asked_for_in_one_way(script: Path) -> None:
+    usage = run([f"./{script}", "--help"]).stdout
+    assert usage.startswith("Usage: ")
+    assert run([f"./{script}", "-h"]).stdout == usage
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [("./test.sh", ["--jobs", "many"]), ("./test.sh", ["all"]), ("ops/python_env.sh", []), ("./stop.sh", ["--all"])],
+)
+def test_scripts_refuse_in_one_way(script: str, arguments: list[str]) -> None:
+    refused = run([script, *arguments], check=False)
+    assert refused.returncode == 1
+    error, empty, remedy = refused.stderr.splitlines()
+    assert (error[:7], empty) == ("error: ", "")
+    assert remedy == f"See: {script} --help"
+
+
+def test_all_is_formatted_by_one_command(tmp_path: Path) -> None:
+    copy = tmp_path / "warren"
+    copy_project(copy)
+    (copy / ".venvs").symlink_to(ROOT / ".venvs")
+    (copy / "jobs/ugly.py").write_text("import os, sys\nprint( sys.path )\n")
+    (copy / "ops/ugly.sh").write_text("if true ; then\n    echo yes\nfi\n")
+    (copy / "ops/ugly").write_text("#!/bin/bash\nif true ; then\n    echo yes\nfi\n")
+    run(["./test.sh", "fix"], cwd=copy)
+    assert (copy / "jobs/ugly.py").read_text() == "import sys\n\nprint(sys.path)\n"
+    assert (copy / "ops/ugly.sh").read_text() == "if true; then\n\techo yes\nfi\n"
+    assert (copy / "ops/ugly").read_text() == "#!/bin/bash\nif true; then\n\techo yes\nfi\n"
+
+
+# --- what build.sh finds out ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "refused"),
+    [
+        ("virtiofs", "sqlite:////db/backend.db", True),
+        ("fuse.sshfs", "sqlite:////db/backend.db", True),
+        ("nfs4", "sqlite:////db/backend.db", True),
+        ("ext4", "sqlite:////db/backend.db", False),
+        ("nfs4", "postgresql+psycopg://host/warren", False),
+    ],
+)
+def test_a_file_system_that_would_lose_data_is_refused(kind: str, url: str, refused: bool) -> None:
+    done = run(
+        ["bash", "-ec", f'source ops/lib.sh; source ops/preflight.sh; check_file_system "{kind}" /somewhere'],
+        env={"DATABASE_URL": url},
+        check=False,
+    )
+    assert ("/somewhere is on a" in done.stderr) is refused
+    assert (done.returncode != 0) is refused
+
+
+def test_the_address_of_the_ledger_is_checked_and_its_password_is_not_shown(stack: Stack) -> None:
+    refused = stack.run("./build.sh", check=False, DATABASE_URL="postgresql:user:pass_word@host")
+    assert refused.returncode != 0
+    assert "DATABASE_URL" in refused.stderr
+    assert "pass_word" not in refused.stdout + refused.stderr
+
+
+def test_when_the_migration_fails_nothing_has_been_renewed(stack: Stack) -> None:
+    before = container_ids(stack)
+    refused = stack.run("./build.sh", check=False, DATABASE_URL="sqlite:////nowhere/backend.db", LOG_MAX_SIZE="8m")
+    assert refused.returncode != 0
+    assert "Nothing that runs was touched" in refused.stderr
+    assert container_ids(stack) == before
+    assert (stack.secrets / "database_url").read_text() == "sqlite:////db/backend.db\n"
+
+
+@pytest.mark.timeout(300)
+def test_the_smoke_check_sends_a_job_that_some_worker_takes(stack: Stack) -> None:
+    waiting = [stack.submit_heavy(0) for _ in range(3)]
+    try:
+        done = stack.run("./build.sh", CELERY_QUEUES="arithmetic")
+        assert "smoke check: one add job" in done.stdout
+    finally:
+        stack.run("./build.sh")
+    for task_id in waiting:
+        stack.wait_state(task_id, "SUCCESS")
+
+
+@pytest.mark.timeout(300)
+def test_the_smoke_check_may_stand_in_line_but_not_before_a_worker_that_hangs(stack: Stack) -> None:
+    waiting = [stack.submit_heavy(60) for _ in range(12)]
+    try:
+        wait_until(
+            lambda: stack.http.get("/flask/tasks", params={"status": "STARTED"}).json()["data"],
+            30,
+            "all places are taken",
+            lambda running: len(running) == 4,
+        )
+        stack.run("./build.sh")  # it is only busy
+        _signal(stack, stack.celery, "STOP")
+        refused = stack.run("./build.sh", check=False)
+        assert refused.returncode != 0
+        assert "error: " in refused.stdout + refused.stderr
+    finally:
+        _signal(stack, stack.celery, "CONT")
+        for task_id in waiting:
+            stack.http.delete(f"/flask/tasks/{task_id}")
+        stack.wait_healthy()
+
+
+def _signal(stack: Stack, container: str, name: str) -> None:
+    """Send a signal to the main process of a container; one that its own processes may not send."""
+    details = stack.inspect(container)
+    command = ["bash", "-c", f"kill -{name} {details['State']['Pid']}"]
+    stack.docker("run", "--rm", "--pid=host", "--network=none", "--user=root", details["Image"], *command)

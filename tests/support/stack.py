@@ -38,12 +38,13 @@ class Stack:
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self.db = folder / "db"
+        self.secrets = folder / "secrets" / prefix
         #: What the project's scripts have to be told to mean this stack.
         self.env: dict[str, str] = {
             "PREFIX": prefix,
             "PORT": str(self.port),
             "DB_DIR": str(self.db),
-            "SECRETS_DIR": str(folder / "secrets"),
+            "SECRETS_DIR": str(self.secrets),
         }
         self.nginx = f"{prefix}_nginx_container"
         self.flask = f"{prefix}_flask_container"
@@ -55,9 +56,15 @@ class Stack:
 
     def build(self) -> None:
         """Build and start it, in place of what a killed run may have left."""
-        self.run("./stop.sh", "--purge")
-        self.db.mkdir(parents=True, exist_ok=True)
+        self.clear()
         self.run("./build.sh", timeout=BUILD_TIMEOUT)
+
+    def clear(self) -> None:
+        """Remove what a killed run may have left, also one from another copy of the project."""
+        self.run("./stop.sh", "--purge")
+        volumes = self.docker("volume", "ls", "--quiet", "--filter", f"label=warren.stack={self.prefix}").split()
+        if volumes:
+            self.docker("volume", "rm", *volumes)
 
     def remove(self) -> None:
         """Remove its containers, networks and data."""

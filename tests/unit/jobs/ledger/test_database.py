@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from jobs.commands.migrate import file_system, upgrade
+from jobs.commands.migrate import upgrade
 from jobs.ledger import database, moves, queries
 from jobs.ledger.database import Ledger, LedgerFileChanged
 from jobs.ledger.records import NewJob
@@ -169,19 +169,3 @@ def test_a_writer_waits_for_another_one_of_warren_as_long_as_it_takes(tmp_path: 
         threading.Thread(target=add).start()
         assert not added.wait(database.BUSY_TIMEOUT + 0.5), "it did not wait"
     assert added.wait(10)
-
-
-MOUNTINFO = """\
-22 1 254:0 / / rw,relatime - ext4 /dev/vda rw
-30 22 0:26 / /tmp rw - tmpfs tmpfs rw
-31 22 0:40 / /db rw,relatime - virtiofs share rw
-32 22 0:41 / /with\\040space rw - fuse.sshfs host: rw
-"""
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [("/var/lib", "ext4"), ("/db/x", "virtiofs"), ("/dbx", "ext4"), ("/with space/a", "fuse.sshfs"), ("/", "ext4")],
-)
-def test_the_file_system_of_a_folder_is_found(path: str, kind: str) -> None:
-    assert file_system(Path(path), MOUNTINFO) == kind
