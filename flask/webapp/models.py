@@ -205,8 +205,8 @@ def _not_blank(text: Any) -> Any:
 
 TodoText = Annotated[
     str,
-    BeforeValidator(_not_blank),
     Field(min_length=1, max_length=500, pattern=_TODO, examples=["water the plants"]),
+    BeforeValidator(_not_blank),
 ]
 
 
