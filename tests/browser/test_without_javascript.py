@@ -4,10 +4,15 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
+<<<<<<< HEAD
 from tests.browser.support import OpenPage, Watch, expect_state, fill, row, send_button
 from tests.support.stack import Stack
+=======
+from tests.browser.support import DESKTOP, PHONE, OpenPage, Watch, expect_state, fill, row, send_button
+from tests.stack.support import Stack
+>>>>>>> pages
 
 
 @pytest.fixture
@@ -58,6 +63,24 @@ def test_a_running_job_is_cancelled_and_tried_again(stack: Stack, plain: Page) -
     expect(plain.locator("#job")).not_to_have_attribute("data-id", task_id)
     plain.get_by_role("button", name="Cancel").click()
     expect_state(plain.locator("#job"), "REVOKED")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_retry_does_not_stand_where_cancel_was(stack: Stack, open_page: OpenPage, size: ViewportSize) -> None:
+    plain = open_page(java_script_enabled=False, viewport=size)
+    task_id = stack.submit_heavy(60)
+    stack.wait_state(task_id, "STARTED")
+    plain.goto(f"/flask/tasks/{task_id}")
+    cancel = plain.get_by_role("button", name="Cancel").bounding_box()
+    plain.get_by_role("button", name="Cancel").click()
+    expect_state(plain.locator("#job"), "REVOKED")
+    plain.goto(f"/flask/tasks/{task_id}")  # without the notice, which moves all of it
+    retry = plain.get_by_role("button", name="Retry").bounding_box()
+    assert cancel
+    assert retry
+    beside = retry["x"] + retry["width"] < cancel["x"] or cancel["x"] + cancel["width"] < retry["x"]
+    below = retry["y"] + retry["height"] < cancel["y"] or cancel["y"] + cancel["height"] < retry["y"]
+    assert beside or below
 
 
 def test_what_is_wrong_stands_beside_the_field(stack: Stack, plain: Page, watch: Watch) -> None:
