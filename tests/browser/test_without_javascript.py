@@ -6,13 +6,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
-<<<<<<< HEAD
-from tests.browser.support import OpenPage, Watch, expect_state, fill, row, send_button
-from tests.support.stack import Stack
-=======
 from tests.browser.support import DESKTOP, PHONE, OpenPage, Watch, expect_state, fill, row, send_button
-from tests.stack.support import Stack
->>>>>>> pages
+from tests.support.stack import Stack
 
 
 @pytest.fixture

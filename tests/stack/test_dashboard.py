@@ -308,6 +308,25 @@ def test_the_panel_shows_queues_workers_and_what_they_do(stack: Stack) -> None:
     assert "./launch_celery_worker.sh 2" in panel
 
 
+def test_jobs_of_later_are_no_backlog(stack: Stack) -> None:
+    later = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() + 30 * 86_400))
+    body = {"a": "1", "b": "2", "run_at": later}
+    jobs = [submitted(post(stack, "/flask/ui/submit/add", body)) for _ in range(9)]
+    try:
+        panel = wait_until(
+            lambda: page(stack, "/flask").text.partition('id="panel"')[2],
+            20,
+            "the panel has counted them",
+            lambda panel: "+9 scheduled" in panel,
+        )
+        assert "more jobs than the workers" not in panel
+        queues = {queue["name"]: queue for queue in stack.http.get("/flask/queues").json()["data"]}
+        assert (queues["arithmetic"]["unfinished"], queues["arithmetic"]["scheduled"]) == (9, 9)
+    finally:
+        for job in jobs:
+            stack.http.delete(f"/flask/tasks/{job}")
+
+
 def test_without_rabbitmq_the_page_says_so_and_takes_jobs(stack: Stack) -> None:
     stack.docker("stop", stack.rabbitmq)
     try:
