@@ -17,6 +17,10 @@ from tests.support.stack import PREFIX, Stack, docker_answers, running
 #: How many lines of each container's log the report of a failed test shows.
 LOG_LINES = 30
 
+#: Folders whose tests use one stack, and files in them whose tests have a stack of their own.
+SHARED_STACK = {"stack": "shared", "browser": "shared"}
+OWN_STACKS = {"test_documented_commands.py": "documented", "test_adding_a_job.py": "adding"}
+
 # Some machines are slow, so no example has a time limit. CI always runs the same examples: a run that fails then means
 # that the change broke something. At home each run tries new examples.
 settings.register_profile("home", deadline=None)
@@ -77,26 +81,39 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, interrupt)
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Make other runs with the same prefix wait until this one has ended: they use the same container names."""
+    config = session.config
+    if hasattr(config, "workerinput") or all("tests/unit" in argument for argument in config.args):
+        return
+    lock = (Path(tempfile.gettempdir()) / f"{PREFIX}.lock").open("w")
+    config.add_cleanup(lock.close)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        config.get_terminal_writer().line("waiting for another run of the stack tests on this machine ...")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the name of its folder: a test in tests/stack gets `stack`."""
+    """Mark each test with the name of its folder, and with the group of tests that share a stack.
+
+    A test in tests/stack gets `stack`. Where two processes run the tests, one of them runs all tests of a group.
+    """
     for item in items:
-        item.add_marker(item.path.relative_to(ROOT / "tests").parts[0])
+        folder = item.path.relative_to(ROOT / "tests").parts[0]
+        item.add_marker(folder)
+        item.add_marker(pytest.mark.xdist_group(OWN_STACKS.get(item.path.name, SHARED_STACK.get(folder, folder))))
 
 
 @pytest.fixture(scope="session")
-def docker_engine(pytestconfig: pytest.Config) -> Iterator[None]:
-    """Require a Docker engine, and make other runs with the same prefix wait: they use the same container names."""
+def docker_engine() -> None:
+    """Require a Docker engine."""
     if not docker_answers():
         if os.environ.get("CI") == "true":
             pytest.fail("no Docker engine answers, but CI must run the stack tests: see `docker info`", pytrace=False)
         pytest.skip("no Docker engine answers: ./test.sh --install installs one")
-    with (Path(tempfile.gettempdir()) / f"{PREFIX}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pytestconfig.get_terminal_writer().line("waiting for another run of the stack tests on this machine ...")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @pytest.fixture(scope="session")

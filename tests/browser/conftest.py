@@ -12,7 +12,7 @@ from tests.browser.support import DESKTOP, OPTIONS, OpenPage, Watch, find_chromi
 from tests.support.stack import Stack
 
 #: Milliseconds that anything on a page may take, on a machine that is busy with the stack as well.
-PATIENCE = 20_000
+PATIENCE = 30_000
 
 
 #: With this Chromium drops requests when a network interface comes or goes on the machine, as those of containers do.

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,8 @@ from tests.support.project import ROOT
 from tests.support.stack import PREFIX, Stack, run, running
 
 RUNS: pytest.StashKey[list[Run]] = pytest.StashKey()
+#: Lines of the report that other test processes have sent.
+LINES: pytest.StashKey[list[report.Line]] = pytest.StashKey()
 #: Large enough for the ledger of the full run and its log of 40 MB, small enough for the memory of the containers.
 SMALL_DISK = "192m"
 
@@ -25,6 +28,7 @@ SEED: pytest.StashKey[str] = pytest.StashKey()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUNS] = []
+    config.stash[LINES] = []
     config.stash[SEED] = config.getoption("--chaos-seed") or secrets.token_hex(4)
 
 
@@ -85,9 +89,21 @@ def mail_server(stack: Stack) -> MailServer:
     return MailServer(stack, f"{stack.prefix}_front_network", f"{stack.prefix}_celery")
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where several processes run the tests, send the lines of the report to the one that prints it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["chaos"] = [asdict(report.line_of(run)) for run in session.config.stash[RUNS]]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what such a process has sent."""
+    node.config.stash[LINES] += [report.Line(**line) for line in getattr(node, "workeroutput", {}).get("chaos", [])]
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the report. After a full run write docs/reliability.md, if every fault has been run with this seed."""
-    lines = [report.line_of(run) for run in config.stash[RUNS]]
+    lines = config.stash[LINES] + [report.line_of(run) for run in config.stash[RUNS]]
     if not lines:
         return
     jobs, seed = config.getoption("--jobs"), config.stash[SEED]

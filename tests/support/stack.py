@@ -45,6 +45,8 @@ class Stack:
             "PORT": str(self.port),
             "DB_DIR": str(self.db),
             "SECRETS_DIR": str(self.secrets),
+            # A worker that is stopped puts its jobs back 10 s before this; with the default of 30 tests would wait.
+            "STOP_TIMEOUT": "20",
         }
         self.nginx = f"{prefix}_nginx_container"
         self.flask = f"{prefix}_flask_container"
@@ -185,6 +187,8 @@ def wait_until(
     what is looked at may be restarting.
     """
     __tracebackhide__ = True
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        timeout *= 2  # two processes run tests, and share the processors
     deadline = time.monotonic() + timeout
     while True:
         try:

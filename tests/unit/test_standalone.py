@@ -58,7 +58,7 @@ class Demo:
 
     def submit(self) -> str:
         """Submit a job, as soon as there is a server to take it."""
-        answer = wait_until(lambda: self.http.get("/flask/heavy"), 15, "the web server answers")
+        answer = wait_until(lambda: self.http.get("/flask/heavy"), 60, "the web server answers")
         assert answer.status_code == 202
         task_id = str(answer.json()["task_id"])
         assert answer.headers["Location"] == f"/flask/status?task_id={task_id}"
@@ -68,7 +68,7 @@ class Demo:
         """Wait until the job is in one of the states."""
         return wait_until(
             lambda: dict(self.http.get("/flask/status", params={"task_id": task_id}).json()),
-            20,
+            60,
             f"job {task_id} is {' or '.join(states)}",
             lambda status: status["status"] in states,
         )
@@ -79,7 +79,7 @@ def one_terminal_ends_what_it_began_and_leaves_no_process(demo: Demo) -> None:
         task_id = demo.submit()
         demo.wait(task_id, "STARTED")
         both.send_signal(signal.SIGTERM)
-        assert both.wait(20) == 0
+        assert both.wait(60) == 0
         assert demo.processes() == []
 
     with demo.running(demo.web) as web:
@@ -87,7 +87,7 @@ def one_terminal_ends_what_it_began_and_leaves_no_process(demo: Demo) -> None:
         assert ended["result"].startswith("This task took ")
         assert demo.http.get(f"/flask/result/{task_id}").json() == {"status": "SUCCESS", "result": ended["result"]}
         web.send_signal(signal.SIGINT)
-        assert web.wait(20) == 0
+        assert web.wait(60) == 0
         assert demo.processes() == []
 
 
@@ -102,7 +102,7 @@ def two_terminals_and_a_worker_killed_meanwhile(demo: Demo) -> None:
 
 def mistakes_are_answered_plainly(demo: Demo) -> None:
     with demo.running(demo.web):
-        missing = wait_until(lambda: demo.http.get("/flask/status"), 20, "the web server answers")
+        missing = wait_until(lambda: demo.http.get("/flask/status"), 60, "the web server answers")
         unknown = demo.http.get("/flask/status?task_id=no-such-job")
     assert (missing.status_code, unknown.status_code) == (400, 404)
     assert missing.headers["Content-Type"] == unknown.headers["Content-Type"] == "application/problem+json"
@@ -112,7 +112,7 @@ def mistakes_are_answered_plainly(demo: Demo) -> None:
 def port_in_use_is_said(demo: Demo) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = [*WEB, "--port", str(taken.getsockname()[1])]
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert result.returncode == 1
     assert result.stderr.startswith("error: cannot listen on 127.0.0.1:")
     assert "--port" in result.stderr
