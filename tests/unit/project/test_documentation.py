@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs import __version__
 from tests.support.project import ROOT, commands
 
 README = ROOT / "README.md"
@@ -26,6 +27,12 @@ SETTINGS = {
 def test_settings_are_found() -> None:
     assert SETTINGS["PORT"] == "8000"
     assert SETTINGS["DB_DIR"] == "db"
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    newest = re.search(r"^## \[(.+?)\] - \d{4}-\d{2}-\d{2}$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == __version__
 
 
 def test_table_of_settings_gives_each_with_its_default() -> None:
