@@ -61,7 +61,7 @@ main() {
 	if ((${#kinds[@]} == 0)); then kinds=(unit stack browser chaos); fi
 	if [[ $install == true ]]; then install_for "${kinds[@]}"; fi
 	# Tests mostly wait for containers. So two processes run them, each with other stacks (see tests/conftest.py).
-	if ((${#kinds[@]} > 1)); then options+=(--numprocesses 2 --dist loadgroup); fi
+	if ((${#kinds[@]} > 1)); then options+=(--numprocesses 2); fi
 	local python
 	python=$(ops/python_env.sh tests tests/requirements.txt)
 	exec "$python" -m pytest "${kinds[@]/#/tests/}" "${options[@]}" "$@"

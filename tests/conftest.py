@@ -7,9 +7,11 @@ import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.project import ROOT
 from tests.support.stack import PREFIX, Stack, docker_answers, running
@@ -95,16 +97,24 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the name of its folder, and with the group of tests that share a stack.
-
-    A test in tests/stack gets `stack`. Where two processes run the tests, one of them runs all tests of a group.
-    """
+    """Mark each test with the name of its folder: a test in tests/stack gets `stack`."""
     for item in items:
-        folder = item.path.relative_to(ROOT / "tests").parts[0]
-        item.add_marker(folder)
-        item.add_marker(pytest.mark.xdist_group(OWN_STACKS.get(item.path.name, SHARED_STACK.get(folder, folder))))
+        item.add_marker(item.path.relative_to(ROOT / "tests").parts[0])
+
+
+class OneProcessForEachStack(LoadScopeScheduling):
+    """Gives all tests that share a stack to one of the processes that run the tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.partition("::")[0])
+        folder = path.parts[1]
+        return OWN_STACKS.get(path.name, SHARED_STACK.get(folder, folder))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForEachStack:
+    """Say which process gets which tests."""
+    return OneProcessForEachStack(config, log)
 
 
 @pytest.fixture(scope="session")
