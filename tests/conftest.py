@@ -19,8 +19,7 @@ from tests.support.stack import PREFIX, Stack, docker_answers, running
 #: How many lines of each container's log the report of a failed test shows.
 LOG_LINES = 30
 
-#: Folders whose tests use one stack, and files in them whose tests have a stack of their own.
-SHARED_STACK = {"stack": "shared", "browser": "shared"}
+#: Files whose tests have a stack of their own. All others share one with the tests of their folder.
 OWN_STACKS = {"test_documented_commands.py": "documented", "test_adding_a_job.py": "adding"}
 
 # Some machines are slow, so no example has a time limit. CI always runs the same examples: a run that fails then means
@@ -108,8 +107,7 @@ class OneProcessForEachStack(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = Path(nodeid.partition("::")[0])
-        folder = path.parts[1]
-        return OWN_STACKS.get(path.name, SHARED_STACK.get(folder, folder))
+        return OWN_STACKS.get(path.name, path.parts[1])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForEachStack:
@@ -128,7 +126,7 @@ def docker_engine() -> None:
 
 @pytest.fixture(scope="session")
 def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Return the stack that all tests share. ./build.sh builds it; it is removed after the last test."""
+    """Return the stack that the tests of tests/stack share. ./build.sh builds it; it is removed after the last test."""
     with running(Stack(PREFIX, tmp_path_factory.mktemp("stack"))) as stack:
         yield stack
 

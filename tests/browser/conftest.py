@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.support import DESKTOP, OPTIONS, OpenPage, Watch, find_chromium
-from tests.support.stack import Stack
+from tests.support.stack import PREFIX, Stack, running
 
 #: Milliseconds that anything on a page may take, on a machine that is busy with the stack as well.
 PATIENCE = 30_000
@@ -36,6 +36,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
         if isinstance(watch, Watch) and any(NETWORK_CHANGED in complaint for complaint in watch.complaints()):
             raise RuntimeError(f"{NETWORK_CHANGED}: {error}") from error
         raise
+
+
+@pytest.fixture(scope="session")
+def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Return a stack for these tests alone, so that they can run beside those of tests/stack."""
+    with running(Stack(f"{PREFIX}_browser", tmp_path_factory.mktemp("browser"))) as stack:
+        yield stack
 
 
 # Not of scope `session`: while Playwright is there, an asyncio loop counts as running, and no other test can have one.

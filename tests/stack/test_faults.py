@@ -100,7 +100,9 @@ def test_a_worker_that_was_given_up_for_dead_starts_anew(stack: Stack) -> None:
         stack.docker("unpause", stack.celery)
     wait_until_it_runs_again(stack, task_id)
     # Not beside the first run, in the same process as that one.
-    assert stack.logs(stack.celery).count("ready: ") == starts + 1
+    wait_until(
+        lambda: stack.logs(stack.celery).count("ready: "), 30, "the worker has started anew", lambda n: n == starts + 1
+    )
     stack.http.delete(f"/flask/tasks/{task_id}")
     stack.wait_healthy()
 
