@@ -19,7 +19,7 @@ from jobs.catalogue import JobType, Params
 from jobs.ledger import keys, moves, queries
 from jobs.ledger.database import Ledger, ledger
 from jobs.ledger.group_commit import GroupCommit
-from jobs.ledger.records import IdempotencyKey, NewJob
+from jobs.ledger.records import IdempotencyKey, NewJob, new_id
 from jobs.settings import settings
 from webapp.problems import unavailable
 
@@ -41,21 +41,22 @@ class Backlog:
         self._count = 0
         self._counted_at = float("-inf")
 
-    def admit(self) -> None:
-        """Count one job in. Raises a 503 problem when the limit is reached."""
+    def admit(self, jobs: int) -> None:
+        """Count so many jobs in. Raises a 503 problem when there is no room for all of them."""
         with self._lock:
             if time.monotonic() - self._counted_at > COUNT_FOR:
                 with self._ledger.reading() as connection:
                     self._count = queries.backlog(connection)
                 self._counted_at = time.monotonic()
-            if self._count >= self._limit:
+            if self._count + jobs > self._limit:
                 raise unavailable(f"The backlog is full: {self._limit} jobs have not ended yet.", retry_after=5)
-            self._count += 1
+            self._count += jobs
 
 
-def new_job(job_type: JobType, params: Params, run_at: datetime | None = None) -> NewJob:
-    """Return a job as the ledger takes it."""
+def new_job(job_type: JobType, params: Params, run_at: datetime | None = None, task_id: str | None = None) -> NewJob:
+    """Return a job as the ledger takes it, with a new id if it is given none."""
     return NewJob(
+        id=task_id or new_id(),
         type=job_type.name,
         queue=job_type.queue,
         params=params.model_dump(mode="json", exclude_none=True),
@@ -79,11 +80,12 @@ class Intake:
         except TimeoutError:
             raise unavailable("The ledger did not answer in time.") from None
 
-    def accept(self, new: NewJob, key: IdempotencyKey | None = None) -> str:
-        """Store a job and return its id; for a key that came before, return the id of the job that it stands for.
+    def accept(self, *new: NewJob, key: IdempotencyKey | None = None) -> str:
+        """Store jobs, all or none, and return the id of the first; for a key that came before, the id of its first job.
 
-        Raises a 503 problem when the backlog is full or the ledger does not answer in time, and
-        :class:`jobs.ledger.records.KeyReused` for a key that came before with another request.
+        The ids of the others follow from it, see :func:`jobs.ledger.records.ids_after`. Raises a 503 problem when the
+        backlog is full or the ledger does not answer in time, and :class:`jobs.ledger.records.KeyReused` for a key that
+        came before with another request.
         """
         if key is not None:
             # A job that is there already is no part of what the backlog has to take.
@@ -91,18 +93,20 @@ class Intake:
                 known = keys.find(connection, key)
             if known is not None:
                 return known
-        self._backlog.admit()
+        self._backlog.admit(len(new))
 
         def store(connection: Connection) -> str:
             if key is not None:
-                return moves.add_once(connection, new, key)
-            moves.add(connection, new)
-            return new.id
+                return moves.add_once(connection, key, *new)
+            moves.add(connection, *new)
+            return new[0].id
 
-        task_id = self.write(store)
-        if new.run_at is None and task_id == new.id:
-            self._relay.hand_over(new.due)
-        return task_id
+        first = self.write(store)
+        if first == new[0].id:
+            for each in new:
+                if each.run_at is None:
+                    self._relay.hand_over(each.due)
+        return first
 
 
 @cache

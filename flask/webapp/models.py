@@ -22,6 +22,8 @@ from jobs.states import State
 #: Rows of a page, unless the client asks for fewer or more.
 PAGE = 50
 LARGEST_PAGE = 500
+#: Jobs of a batch.
+LARGEST_BATCH = 1000
 #: What ``run_at`` may be. A time that is over means now; one that is very far away is a mistake.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 FURTHEST = timedelta(days=3653)
@@ -77,6 +79,12 @@ class Submission(RootModel[_AnySubmission]):
     """A job of any kind."""
 
 
+class Batch(Strict):
+    """Jobs that are accepted together: all of them, or none."""
+
+    jobs: list[_AnySubmission] = Field(min_length=1, max_length=LARGEST_BATCH, description="In any mixture of kinds.")
+
+
 class IdempotencyHeader(BaseModel):
     """Header of a submission."""
 
@@ -96,6 +104,12 @@ class Accepted(BaseModel):
     """The job is on disk and will reach an end."""
 
     task_id: str = Field(examples=["0b6e9c0e-5f0f-4b6e-9d43-6f3a2f6a7c11"])
+
+
+class AcceptedBatch(BaseModel):
+    """The jobs are on disk and will reach an end."""
+
+    task_ids: list[str] = Field(description="In the order of the jobs.")
 
 
 # --- looking ----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem documents, ``application/problem+json``; a browser gets a page that says the same."""
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -58,18 +59,20 @@ def unavailable(detail: str, retry_after: int = 2) -> Problem:
     return Problem(503, detail, headers={"Retry-After": str(retry_after)})
 
 
-#: How APIFlask names the field where Pydantic knows no submission with such a ``task_type``, and what to say instead.
-_UNKNOWN = "_schema"
+#: What Pydantic says of a submission whose ``task_type`` is missing or unknown, and what to say instead.
+_NO_SUCH_TAG = ("Input tag ", "Unable to extract tag ")
+_KIND_IN_PATH = re.compile(rf"^(jobs\.\d+\.)?(?:{'|'.join(JOB_TYPES)})\.")
 _UNKNOWN_KIND = f"Input should be one of {', '.join(JOB_TYPES)}"
 
 
 def _from_validation(error: HTTPError) -> Response:
     """Answer what APIFlask found wrong: ``detail`` has the fields, by location."""
     errors = [
-        {
-            "field": _header_name(field) if location == "headers" else _field_name(field),
-            "message": _UNKNOWN_KIND if field == _UNKNOWN else message,
-        }
+        {"field": _header_name(field), "message": message}
+        if location == "headers"
+        else {"field": f"{_field_name(field)}.task_type".removeprefix("."), "message": _UNKNOWN_KIND}
+        if message.startswith(_NO_SUCH_TAG)
+        else {"field": _field_name(field), "message": message}
         for location, fields in error.detail.items()
         for field, messages in fields.items()
         for message in messages
@@ -78,14 +81,14 @@ def _from_validation(error: HTTPError) -> Response:
 
 
 def _field_name(path: str) -> str:
-    """Return the path of a field as the client knows it.
+    """Return the path of a field as the client knows it; empty for the whole body, which APIFlask calls `_schema`.
 
-    Pydantic tells the kinds of a submission apart by ``task_type``, and puts that in front of the fields inside.
+    Pydantic tells the kinds of a submission apart by ``task_type``, and puts that in front of the fields inside: in a
+    batch after the number of the job.
     """
-    first, _, rest = path.partition(".")
-    if path == _UNKNOWN:
-        return "task_type"
-    return rest if first in JOB_TYPES and rest else path
+    if path == "_schema":
+        return ""
+    return _KIND_IN_PATH.sub(r"\1", path)
 
 
 def _header_name(field: str) -> str:

@@ -68,34 +68,37 @@ _SUCCEED = (
 )
 
 
-def add(connection: Connection, new: NewJob) -> None:
-    """Write the row of a new job. The job is accepted when the transaction commits."""
+def add(connection: Connection, *new: NewJob) -> None:
+    """Write the rows of new jobs, at least one. They are accepted when the transaction commits."""
     connection.execute(
         _INSERT,
-        {
-            "id": new.id,
-            "type": new.type,
-            "queue": new.queue,
-            "params": new.params,
-            "state": State.PENDING,
-            "created_at": new.created_at,
-            "run_at": new.run_at,
-            "due_at": new.due_at,
-        },
+        [
+            {
+                "id": each.id,
+                "type": each.type,
+                "queue": each.queue,
+                "params": each.params,
+                "state": State.PENDING,
+                "created_at": each.created_at,
+                "run_at": each.run_at,
+                "due_at": each.due_at,
+            }
+            for each in new
+        ],
     )
 
 
-def add_once(connection: Connection, new: NewJob, key: IdempotencyKey) -> str:
-    """Write the row of a new job unless its key came before; return the id of the job that the key stands for.
+def add_once(connection: Connection, key: IdempotencyKey, *new: NewJob) -> str:
+    """Write the rows of new jobs unless their key came before; return the id of the first job of the key.
 
     Raises :class:`jobs.ledger.records.KeyReused` if the key came before with another request.
     """
     known = keys.find(connection, key)
     if known is not None:
         return known
-    add(connection, new)
-    keys.add(connection, key, new.id, new.created_at)
-    return new.id
+    add(connection, *new)
+    keys.add(connection, key, new[0].id, new[0].created_at)
+    return new[0].id
 
 
 def mark_published(connection: Connection, jobs: Sequence[DueJob]) -> None:

@@ -12,6 +12,11 @@ from jobs.states import ENDED, RETRYABLE, RUNNING, State
 RELAY_GRACE = 5.0
 
 
+def new_id() -> str:
+    """Return an id that no job has."""
+    return str(uuid.uuid4())
+
+
 @dataclass(frozen=True, kw_only=True)
 class DueJob:
     """What must be known of a job to publish it."""
@@ -32,7 +37,7 @@ class NewJob:
     type: str
     queue: str
     params: dict[str, Any]
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    id: str = field(default_factory=new_id)
     created_at: float = field(default_factory=time.time)
     #: Not to be started before; ``None`` means now.
     run_at: float | None = None
@@ -125,6 +130,14 @@ class Attempt:
     def worker_name(self) -> str | None:
         """The name of the worker's container."""
         return identity.display_name(self.worker)
+
+
+def ids_after(first: str, count: int) -> list[str]:
+    """Return the ids of ``count`` jobs that are accepted together: the first one, and those that follow from it.
+
+    So one id stands for all of them, also when the same request comes again.
+    """
+    return [first, *(str(uuid.uuid5(uuid.UUID(first), str(number))) for number in range(1, count))]
 
 
 class KeyReused(Exception):

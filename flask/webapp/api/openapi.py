@@ -129,6 +129,10 @@ def _example(document: dict[str, Any], schema: dict[str, Any]) -> Any:
     schema = _resolved(document, schema)
     if "const" in schema:
         return schema["const"]
+    if "oneOf" in schema:
+        return _example(document, schema["oneOf"][0])
+    if "items" in schema and "examples" not in schema:
+        return [_example(document, schema["items"])]
     if "properties" not in schema:
         return next((value for part in (schema, *schema.get("anyOf", [])) for value in part.get("examples", [])), ...)
     fields = {name: _example(document, field) for name, field in schema["properties"].items()}

@@ -8,10 +8,10 @@ from apiflask import APIBlueprint
 from flask import Response, json, jsonify, request, url_for
 
 from jobs.catalogue import JOB_TYPES, JobType, Params
-from jobs.ledger.records import IdempotencyKey
+from jobs.ledger.records import IdempotencyKey, ids_after, new_id
 from webapp.api.openapi import error_responses
 from webapp.intake import intake, new_job
-from webapp.models import Accepted, IdempotencyHeader, Submission
+from webapp.models import Accepted, AcceptedBatch, Batch, IdempotencyHeader, Submission
 
 blueprint = APIBlueprint("submission", __name__, tag="Submit")
 
@@ -22,8 +22,11 @@ def submit(job_type: JobType, params: Params, *, run_at: datetime | None = None,
     Raises :class:`jobs.ledger.records.KeyReused` for a key that came before with another request, and a 503 problem
     when no jobs are accepted.
     """
-    known_as = IdempotencyKey(text=key, fingerprint=_fingerprint()) if key else None
-    return accepted_answer(intake().accept(new_job(job_type, params, run_at), known_as))
+    return accepted_answer(intake().accept(new_job(job_type, params, run_at), key=_key(key)))
+
+
+def _key(text: str | None) -> IdempotencyKey | None:
+    return IdempotencyKey(text=text, fingerprint=_fingerprint()) if text else None
 
 
 def accepted_answer(task_id: str) -> Response:
@@ -51,6 +54,22 @@ def any_kind(json_data: Any, headers_data: IdempotencyHeader) -> Response:
     return submit(
         JOB_TYPES[chosen.task_type], chosen.input_params, run_at=chosen.run_at, key=headers_data.idempotency_key
     )
+
+
+@blueprint.post("/tasks/batch")
+@blueprint.input(IdempotencyHeader, location="headers")
+@blueprint.input(Batch)
+@blueprint.output(AcceptedBatch, status_code=202)
+@blueprint.doc(summary="Submit up to 1,000 jobs at once", responses=error_responses(400, 413, 422, 503))
+def batch(json_data: Batch, headers_data: IdempotencyHeader) -> tuple[Response, int]:
+    """Submit up to 1,000 jobs at once: all of them are accepted, or none."""
+    count = len(json_data.jobs)
+    jobs = [
+        new_job(JOB_TYPES[job.task_type], job.input_params, job.run_at, task_id)
+        for job, task_id in zip(json_data.jobs, ids_after(new_id(), count), strict=True)
+    ]
+    first = intake().accept(*jobs, key=_key(headers_data.idempotency_key))
+    return jsonify(task_ids=ids_after(first, count)), 202
 
 
 def _add_route(job_type: JobType) -> None:

@@ -28,19 +28,27 @@ def key(text: str, fingerprint: str = "print") -> IdempotencyKey:
 
 
 def test_a_known_key_is_answered_also_when_the_backlog_is_full(intake: Intake, ledger: Ledger) -> None:
-    first = intake.accept(new_job(), key("a"))
+    first = intake.accept(new_job(), key=key("a"))
     for _ in range(2 * LIMIT):  # none of these is a job more
-        assert intake.accept(new_job(), key("a")) == first
+        assert intake.accept(new_job(), key=key("a")) == first
     for _ in range(LIMIT - 1):
         intake.accept(new_job())
     with pytest.raises(Problem, match="backlog is full"):
-        intake.accept(new_job(), key("b"))
-    assert intake.accept(new_job(), key("a")) == first
+        intake.accept(new_job(), key=key("b"))
+    assert intake.accept(new_job(), key=key("a")) == first
+    with ledger.reading() as connection:
+        assert queries.backlog(connection) == LIMIT
+
+
+def test_a_batch_is_accepted_if_there_is_room_for_all_of_it(intake: Intake, ledger: Ledger) -> None:
+    with pytest.raises(Problem, match="backlog is full"):
+        intake.accept(*(new_job() for _ in range(LIMIT + 1)))
+    intake.accept(*(new_job() for _ in range(LIMIT)))
     with ledger.reading() as connection:
         assert queries.backlog(connection) == LIMIT
 
 
 def test_a_key_with_another_request_is_refused(intake: Intake) -> None:
-    intake.accept(new_job(), key("a"))
+    intake.accept(new_job(), key=key("a"))
     with pytest.raises(KeyReused):
-        intake.accept(new_job(), key("a", "of another request"))
+        intake.accept(new_job(), key=key("a", "of another request"))

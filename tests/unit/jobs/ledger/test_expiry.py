@@ -16,7 +16,7 @@ def add_ended(ledger: Ledger, count: int) -> None:
     with ledger.writing() as connection:
         for _ in range(count):
             new = NewJob(type="email_sending", queue="export", params={"subject": "x" * 500})
-            moves.add_once(connection, new, IdempotencyKey(text=f"key of {new.id}", fingerprint="print"))
+            moves.add_once(connection, IdempotencyKey(text=f"key of {new.id}", fingerprint="print"), new)
             mails.reserve(connection, new.id, 1)
             moves.cancel(connection, new.id)
 
@@ -70,7 +70,7 @@ def test_keys_alone_are_removed_as_well(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         for number in range(25):
             new = NewJob(type="heavy", queue="heavy", params={})
-            moves.add_once(connection, new, IdempotencyKey(text=f"key {number}", fingerprint="print"))
+            moves.add_once(connection, IdempotencyKey(text=f"key {number}", fingerprint="print"), new)
     assert expiry.remove_old(ledger, time.time() + 1, budget=60) == 25
     assert (count(ledger, "job"), count(ledger, "idempotency")) == (25, 0)
 

@@ -54,6 +54,10 @@ def test_a_failed_transaction_is_told_to_everyone_in_it_and_ends_nothing(ledger:
     assert commits.run(lambda connection: queries.backlog(connection), 10) == 0
 
 
+def add(new: NewJob, connection: Connection) -> None:
+    moves.add(connection, new)
+
+
 def test_a_write_that_fails_does_not_take_the_others_of_its_batch_with_it(ledger: Ledger) -> None:
     commits = GroupCommit(ledger)
     entered, go_on = threading.Event(), threading.Event()
@@ -69,7 +73,7 @@ def test_a_write_that_fails_does_not_take_the_others_of_its_batch_with_it(ledger
     with ThreadPoolExecutor(7) as pool:
         first = pool.submit(commits.run, hold, 10)
         entered.wait(10)
-        writes: list[Callable[[Connection], None]] = [partial(moves.add, new=new) for new in good]
+        writes: list[Callable[[Connection], None]] = [partial(add, new) for new in good]
         futures = [pool.submit(commits.run, work, 10) for work in (*writes[:2], fail, *writes[2:], fail)]
         wait_until(lambda: commits._waiting.qsize() == 6, 10, "all six wait")
         go_on.set()

@@ -211,21 +211,21 @@ def key(print_: str = "print") -> IdempotencyKey:
 def test_a_key_stands_for_the_first_job_that_came_with_it(ledger: Ledger) -> None:
     first, second = (NewJob(type="heavy", queue="heavy", params={}) for _ in range(2))
     with ledger.writing() as connection:
-        assert moves.add_once(connection, first, key()) == first.id
-        assert moves.add_once(connection, second, key()) == first.id
+        assert moves.add_once(connection, key(), first) == first.id
+        assert moves.add_once(connection, key(), second) == first.id
         with pytest.raises(KeyReused):
-            moves.add_once(connection, second, key("of another request"))
+            moves.add_once(connection, key("of another request"), second)
     assert row(ledger, second.id) is None
 
 
 def test_old_idempotency_keys_are_forgotten(ledger: Ledger) -> None:
     first, second, third = (NewJob(type="heavy", queue="heavy", params={}) for _ in range(3))
     with ledger.writing() as connection:
-        assert moves.add_once(connection, first, key()) == first.id
+        assert moves.add_once(connection, key(), first) == first.id
         assert keys.expire(connection, first.created_at, 10) == 0
-        assert moves.add_once(connection, second, key()) == first.id
+        assert moves.add_once(connection, key(), second) == first.id
         assert keys.expire(connection, time.time() + 1, 10) == 1
-        assert moves.add_once(connection, third, key()) == third.id
+        assert moves.add_once(connection, key(), third) == third.id
 
 
 def test_pages_hold_every_job_once_newest_first(ledger: Ledger) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pysqlite3._sqlite3
 import pysqlite3.dbapi2
 import pytest
+from sqlalchemy import Connection
 
 from jobs.commands.migrate import upgrade
 from jobs.ledger import database, moves
@@ -35,6 +36,11 @@ JOBS = 12  # in each thread
 ACCEPTED = "accepted"
 
 
+def accept(new: NewJob, connection: Connection) -> None:
+    """Write the job's row."""
+    moves.add(connection, new)
+
+
 def use_the_ledger(file: Path, log_file: Path) -> None:
     """Take jobs from submission to result in several threads, and note what is promised to whom."""
     log = Log(log_file)
@@ -48,7 +54,7 @@ def use_the_ledger(file: Path, log_file: Path) -> None:
         for count in range(JOBS):
             new = NewJob(type="heavy", queue="heavy", params={"text": "x" * random.randrange(3000)})
             log.add(Event("asked", new.id, data=ACCEPTED))
-            commits.run(partial(moves.add, new=new), 30)
+            commits.run(partial(accept, new), 30)
             log.add(Event("promised", new.id, data=ACCEPTED))
             with ledger.writing(durable=False) as connection:
                 assert moves.claim(connection, new.id, f"worker {number}") == 1

@@ -92,7 +92,7 @@ Move = Callable[[Connection, NewJob], object]
 #: By the name in the drawing, every way to call it that may make a difference.
 MOVES: dict[str, list[Move]] = {
     "add": [lambda connection, _: moves.add(connection, new_job())],
-    "add_once": [lambda connection, _: moves.add_once(connection, new_job(), a_key("key"))],
+    "add_once": [lambda connection, _: moves.add_once(connection, a_key("key"), new_job())],
     "adopt": [
         lambda connection, new: moves.adopt(connection, new, "w2"),
         lambda connection, _: moves.adopt(connection, new_job(), "w2"),
@@ -209,14 +209,14 @@ class Interleavings(RuleBasedStateMachine):
     def add_once(self, key: str, same: bool) -> None:
         new = new_job()
         if key not in self.keys:
-            assert moves.add_once(self.connection, new, a_key(key)) == new.id
+            assert moves.add_once(self.connection, a_key(key), new) == new.id
             self.keys[key] = new.id
             self.jobs.append(new)
         elif same:
-            assert moves.add_once(self.connection, new, a_key(key)) == self.keys[key]
+            assert moves.add_once(self.connection, a_key(key), new) == self.keys[key]
         else:
             with pytest.raises(KeyReused):
-                moves.add_once(self.connection, new, a_key(key, "other"))
+                moves.add_once(self.connection, a_key(key, "other"), new)
 
     @rule(which=ANY)
     def cancel(self, which: int) -> None:

@@ -35,6 +35,7 @@ PROMISED = {
     *(f"POST /flask/{name}" for name in JOB_TYPES),
     "GET /flask/heavy",
     "POST /flask/tasks",
+    "POST /flask/tasks/batch",
     "GET /flask/tasks",
     "GET /flask/tasks/{task_id}",
     "DELETE /flask/tasks/{task_id}",
