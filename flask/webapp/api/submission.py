@@ -61,7 +61,7 @@ def any_kind(json_data: Any, headers_data: IdempotencyHeader) -> Response:
 @blueprint.input(Batch)
 @blueprint.output(AcceptedBatch, status_code=202)
 @blueprint.doc(summary="Submit up to 1,000 jobs at once", responses=error_responses(400, 413, 422, 503))
-def batch(json_data: Batch, headers_data: IdempotencyHeader) -> tuple[Response, int]:
+def batch(json_data: Batch, headers_data: IdempotencyHeader) -> Response:
     """Submit up to 1,000 jobs at once: all of them are accepted, or none."""
     count = len(json_data.jobs)
     jobs = [
@@ -69,7 +69,9 @@ def batch(json_data: Batch, headers_data: IdempotencyHeader) -> tuple[Response, 
         for job, task_id in zip(json_data.jobs, ids_after(new_id(), count), strict=True)
     ]
     first = intake().accept(*jobs, key=_key(headers_data.idempotency_key))
-    return jsonify(task_ids=ids_after(first, count)), 202
+    answer = jsonify(task_ids=ids_after(first, count))
+    answer.status_code = 202
+    return answer
 
 
 def _add_route(job_type: JobType) -> None:
