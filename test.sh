@@ -16,6 +16,8 @@ usage() {
 		  browser  the pages in a real browser
 		  chaos    the stack under load while things break: a reduced set, or with --jobs all of it
 
+		Several kinds are run by two processes, each with stacks of its own.
+
 		fix formats all Python and shell files, and mends what ruff can mend. It runs no tests.
 
 		  --install  first install what is missing (Debian or Ubuntu, as root)
@@ -61,7 +63,7 @@ main() {
 	if ((${#kinds[@]} == 0)); then kinds=(unit stack browser chaos); fi
 	if [[ $install == true ]]; then install_for "${kinds[@]}"; fi
 	# Tests mostly wait for containers. So two processes run them, each with other stacks (see tests/conftest.py).
-	if ((${#kinds[@]} > 1)); then options+=(--numprocesses 2); fi
+	if ((${#kinds[@]} > 1)); then options+=(--numprocesses 2 --no-loadscope-reorder); fi
 	local python
 	python=$(ops/python_env.sh tests tests/requirements.txt)
 	exec "$python" -m pytest "${kinds[@]/#/tests/}" "${options[@]}" "$@"

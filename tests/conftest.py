@@ -21,6 +21,8 @@ LOG_LINES = 30
 
 #: Files whose tests have a stack of their own. All others share one with the tests of their folder.
 OWN_STACKS = {"test_documented_commands.py": "documented", "test_adding_a_job.py": "adding"}
+#: The groups of tests that share a stack, those that take longest first: so that two processes end at the same time.
+GROUPS = ("stack", "chaos", "documented", "browser", "unit", "adding")
 
 # Some machines are slow, so no example has a time limit. CI always runs the same examples: a run that fails then means
 # that the change broke something. At home each run tries new examples.
@@ -97,17 +99,21 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the name of its folder: a test in tests/stack gets `stack`."""
+    """Mark each test with the name of its folder: a test in tests/stack gets `stack`. Bring the groups in order."""
     for item in items:
         item.add_marker(item.path.relative_to(ROOT / "tests").parts[0])
+    items.sort(key=lambda item: GROUPS.index(_group(item.path.relative_to(ROOT))))
+
+
+def _group(path: Path) -> str:
+    return OWN_STACKS.get(path.name, path.parts[1])
 
 
 class OneProcessForEachStack(LoadScopeScheduling):
     """Gives all tests that share a stack to one of the processes that run the tests."""
 
     def _split_scope(self, nodeid: str) -> str:
-        path = Path(nodeid.partition("::")[0])
-        return OWN_STACKS.get(path.name, path.parts[1])
+        return _group(Path(nodeid.partition("::")[0]))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForEachStack:

@@ -131,6 +131,7 @@ class Terminal:
 
     def _start(self, command: Command, prologue: str) -> Typed:
         env = {"PREFIX": self.stack.prefix, "PORT": str(self.stack.port), "SHELL_STATE": str(self.state)}
+        env["STOP_TIMEOUT"] = self.stack.env["STOP_TIMEOUT"]
         env["PYTHONUNBUFFERED"] = "1"  # what is printed counts at once, as on a terminal
         script = prologue + rewrite(command.text, self.stack)
         return Typed(script, self.folder, env, self.logs / f"line{command.line}.log")
