@@ -29,10 +29,15 @@ def _key(text: str | None) -> IdempotencyKey | None:
     return IdempotencyKey(text=text, fingerprint=_fingerprint()) if text else None
 
 
+def _accepted(**body: Any) -> Response:
+    answer = jsonify(body)
+    answer.status_code = 202
+    return answer
+
+
 def accepted_answer(task_id: str) -> Response:
     """Return the answer 202 for a job that is on disk."""
-    answer = jsonify(task_id=task_id)
-    answer.status_code = 202
+    answer = _accepted(task_id=task_id)
     answer.headers["Location"] = url_for("tasks.show", task_id=task_id)
     return answer
 
@@ -69,9 +74,7 @@ def batch(json_data: Batch, headers_data: IdempotencyHeader) -> Response:
         for job, task_id in zip(json_data.jobs, ids_after(new_id(), count), strict=True)
     ]
     first = intake().accept(*jobs, key=_key(headers_data.idempotency_key))
-    answer = jsonify(task_ids=ids_after(first, count))
-    answer.status_code = 202
-    return answer
+    return _accepted(task_ids=ids_after(first, count))
 
 
 def _add_route(job_type: JobType) -> None:

@@ -28,7 +28,6 @@ def test_a_filter_by_state_shows_jobs_of_kinds_that_the_catalogue_does_not_have(
 
 
 def test_kinds_are_found_by_steps_along_an_index(ledger: Ledger) -> None:
-    statements: list[str] = []
     for _ in range(20):
         add(ledger)
     with ledger.reading() as connection:
@@ -46,7 +45,7 @@ def test_kinds_are_found_by_steps_along_an_index(ledger: Ledger) -> None:
         few, steps = steps, 0
         raw.set_progress_handler(None, 0)
         for _ in range(400):
-            statements.append(add(ledger))
+            add(ledger)
         raw.set_progress_handler(count, 1)
         queries._types(connection, [State.PENDING])
         raw.set_progress_handler(None, 0)
