@@ -34,6 +34,7 @@ from jobs import heartbeat, identity
 from jobs.ledger import moves, queries, workers
 from jobs.ledger.database import ledger
 from jobs.settings import settings
+from jobs.worker import ledger_writer
 
 logger = logging.getLogger(__name__)
 
@@ -167,6 +168,7 @@ def _on_init(sender: Any, **_: Any) -> None:
     global _steward
     _steward = Steward(sender)
     _steward.start()
+    ledger_writer.install(sender)
 
 
 @worker_ready.connect
@@ -202,4 +204,5 @@ def _on_shutting_down(how: str, **_: Any) -> None:
 @worker_shutdown.connect
 def _on_shutdown(**_: Any) -> None:
     if _steward is not None:
+        ledger_writer.writer().flush()
         _steward.stop()
