@@ -18,7 +18,7 @@ from jobs.beat import scheduler
 from jobs.commands.migrate import upgrade
 from jobs.ledger import expiry, moves, queries
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import NewJob
+from jobs.ledger.records import NewJob, Outcome
 from jobs.states import State
 
 #: Rows in one transaction while the table is filled.
@@ -74,8 +74,8 @@ def write(url: str, seconds: float, pause: float) -> list[float]:
         new = NewJob(type="heavy", queue="heavy", params={"seconds": 1})
         timed(moves.add, new)
         timed(moves.mark_published, [new.due])
-        timed(moves.claim, new.id, "worker", durable=False)
-        timed(moves.succeed, new.id, 1, "This task took 1 second.")
+        timed(moves.claim, [new.id], "worker", durable=False)
+        timed(moves.succeed, Outcome(job_id=new.id, attempt=1, result="This task took 1 second."))
     return waits
 
 

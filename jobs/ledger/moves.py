@@ -125,11 +125,11 @@ def claim(connection: Connection, job_ids: Sequence[str], by: str) -> dict[str, 
     return {job_id: attempt for job_id, attempt in rows}
 
 
-def adopt(connection: Connection, new: NewJob, by: str) -> dict[str, int]:
+def adopt(connection: Connection, new: NewJob, by: str) -> int | None:
     """Claim a job that was sent by ``task.delay()`` and so has no row yet: write one that is started already."""
     if connection.execute(select(job.c.id).where(job.c.id == new.id)).first() is None:
         add(connection, new)
-    return claim(connection, [new.id], by)
+    return claim(connection, [new.id], by).get(new.id)
 
 
 def report_progress(connection: Connection, job_id: str, attempt: int, info: dict[str, Any]) -> bool:

@@ -140,7 +140,7 @@ class Outcome:
     #: Which of its claims this run is.
     attempt: int
     #: ``SUCCESS``, ``FAILURE``, or ``RETRY`` when the task has asked for another run.
-    state: State
+    state: State = State.SUCCESS
     #: JSON.
     result: Any = None
     #: Why there is no result: one plain sentence.

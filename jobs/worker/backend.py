@@ -9,9 +9,10 @@ from typing import Any
 from billiard.process import current_process
 from celery import states as celery_states
 from celery.backends.base import BaseBackend
-from celery.exceptions import TimeLimitExceeded
+from celery.exceptions import Reject, TimeLimitExceeded
 from celery.utils.log import get_logger
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import identity
 from jobs.errors import JobFailed, sentence
@@ -41,21 +42,20 @@ class LedgerBackend(BaseBackend):
         request: Any = None,
         **_options: Any,
     ) -> Any:
-        """Keep what a run has come to for the main process; write its progress, and what the main process says itself.
+        """In a pool process, keep what a run has come to, for the main process; write only its progress.
 
-        A report that no longer fits the row (cancelled, taken over) is dropped.
+        In the main process, write what it says of a run: its end of time, for instance. A report that no longer fits the
+        row (cancelled, taken over) is dropped.
         """
         global _outcome
-        attempt = getattr(request, "attempt", None)
-        if state == State.PROGRESS:
-            with ledger().writing(durable=False) as connection:
-                moves.report_progress(connection, task_id, attempt, moves.as_json(result))
-        elif current_process().name != "MainProcess":
-            _outcome = _outcome_of(task_id, attempt, result, state, request)
-        else:
+        if current_process().name == "MainProcess":
             with ledger().writing() as connection:
                 if not _tell(connection, task_id, result, state):
                     logger.info("report %s of %s dropped: the job has moved on", state, task_id)
+        elif state == State.PROGRESS:
+            _report_progress(task_id, request.attempt, result)
+        else:
+            _outcome = _outcome_of(task_id, result, state, request)
         return result
 
     def get_task_meta(self, task_id: str, cache: bool = True) -> dict[str, Any]:
@@ -90,16 +90,31 @@ def take_outcome() -> Outcome | None:
     return taken
 
 
-def _outcome_of(task_id: str, attempt: int, result: Any, state: str, request: Any) -> Outcome:
+def _report_progress(task_id: str, attempt: int, info: Any) -> None:
+    try:
+        ledger().insist(
+            lambda connection: moves.report_progress(connection, task_id, attempt, moves.as_json(info)),
+            PATIENCE,
+            durable=False,
+        )
+    except SQLAlchemyError as error:
+        raise Reject(error, requeue=True) from error
+
+
+def _outcome_of(task_id: str, result: Any, state: str, request: Any) -> Outcome:
     if state == State.SUCCESS:
         try:
-            return Outcome(job_id=task_id, attempt=attempt, state=State.SUCCESS, result=moves.as_json(result))
+            return Outcome(job_id=task_id, attempt=request.attempt, result=moves.as_json(result))
         except (TypeError, ValueError) as error:
-            result = JobFailed(f"The result is not JSON: {error}.")
-    if state == State.RETRY:
-        due_at = getattr(request, "due_at", None) or time.time()  # none, if the task raised Celery's Retry by itself
-        return Outcome(job_id=task_id, attempt=attempt, state=State.RETRY, error=_reason(result), due_at=due_at)
-    return Outcome(job_id=task_id, attempt=attempt, state=State.FAILURE, error=_reason(result))
+            state, result = State.FAILURE, JobFailed(f"The result is not JSON: {error}.")
+    return Outcome(
+        job_id=task_id,
+        attempt=request.attempt,
+        state=State(state),
+        error=_reason(result),
+        # None, if the task raised Celery's Retry by itself.
+        due_at=getattr(request, "due_at", None) or time.time(),
+    )
 
 
 def _tell(connection: Connection, task_id: str, result: Any, state: str) -> bool:

@@ -195,8 +195,8 @@ def _claim(connection: Connection, requests: list["JobRequest"], by: str) -> dic
     """Claim jobs; return the attempts of those that are to run, by their ids."""
     attempts = moves.claim(connection, [request.id for request in requests if request.in_ledger], by)
     for request in requests:
-        if not request.in_ledger:
-            attempts |= moves.adopt(connection, request.as_new_job(), by)
+        if not request.in_ledger and (attempt := moves.adopt(connection, request.as_new_job(), by)):
+            attempts[request.id] = attempt
     return attempts
 
 
