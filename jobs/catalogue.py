@@ -158,7 +158,13 @@ JOB_TYPES = {
         ),
         JobType(name="add", queue=ARITHMETIC, params=Numbers, summary="Add two numbers.", quick=True),
         JobType(name="divide", queue=ARITHMETIC, params=Numbers, summary="Divide two numbers, step by step."),
-        JobType(name="text", queue=ARITHMETIC, params=TextParams, summary="Write a text in capitals, repeatedly.", quick=True),
+        JobType(
+            name="text",
+            queue=ARITHMETIC,
+            params=TextParams,
+            summary="Write a text in capitals, repeatedly.",
+            quick=True,
+        ),
         JobType(
             name="export",
             queue=EXPORT,

@@ -11,20 +11,11 @@ from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
 from celery import Task
-from celery.exceptions import Ignore, Reject, Retry
-from celery.utils.log import get_task_logger
+from celery.exceptions import Retry
 from pydantic import ValidationError
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import identity
-from jobs.catalogue import HEAVY, JOB_TYPES, Params
+from jobs.catalogue import JOB_TYPES, Params
 from jobs.errors import JobFailed
-from jobs.ledger import moves
-from jobs.ledger.database import ledger
-from jobs.ledger.records import NewJob
-
-logger = get_task_logger(__name__)
 
 #: Back-off of a retry, in seconds: doubles with each, up to the longest, with jitter so that jobs do not come in step.
 FIRST_BACKOFF = 1.0

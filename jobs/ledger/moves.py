@@ -121,8 +121,8 @@ def claim(connection: Connection, job_ids: Sequence[str], by: str) -> dict[str, 
     """Start waiting jobs for the worker ``by``; return the number of this attempt for each of those that are to run."""
     if not job_ids:
         return {}
-    rows = connection.execute(_CLAIM, {"keys": job_ids, "by": by, "now": time.time()})
-    return {job_id: attempt for job_id, attempt in rows}
+    claimed = connection.execute(_CLAIM, {"keys": job_ids, "by": by, "now": time.time()})
+    return {row.id: row.attempts for row in claimed}
 
 
 def adopt(connection: Connection, new: NewJob, by: str) -> int | None:

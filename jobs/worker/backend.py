@@ -24,8 +24,11 @@ from jobs.states import State
 
 logger = get_logger(__name__)
 
-#: Seconds a pool process goes on trying to store a result before it gives the job back to the queue.
-STORE_PATIENCE = 90.0
+#: Seconds that a pool process goes on trying to report progress before it gives the job back to the queue.
+PATIENCE = 90.0
+
+#: What the run in this pool process has come to, until the main process is told. A process runs one job at a time.
+_outcome: Outcome | None = None
 
 
 class LedgerBackend(BaseBackend):
@@ -44,8 +47,8 @@ class LedgerBackend(BaseBackend):
     ) -> Any:
         """In a pool process, keep what a run has come to, for the main process; write only its progress.
 
-        In the main process, write what it says of a run: its end of time, for instance. A report that no longer fits the
-        row (cancelled, taken over) is dropped.
+        In the main process, write what that says of a run: that its time is over, for instance. A report that no longer
+        fits the row (cancelled, taken over) is dropped.
         """
         global _outcome
         if current_process().name == "MainProcess":

@@ -1,8 +1,8 @@
 """Jobs that a pool process is given together: one of any kind, or several of the quick kinds.
 
-To wake a process and to read its answer costs more than a job of a millisecond. So quick jobs share that, and the jobs of
-a bundle run one after the other. The process only runs them: it gives back what they came to, and never waits for the
-ledger.
+To wake a process and to read its answer costs more than a job of a millisecond. So quick jobs share that, and the jobs
+of a bundle run one after the other. The process only runs them: it gives back what they came to, and never waits for
+the ledger.
 """
 
 from collections.abc import Callable

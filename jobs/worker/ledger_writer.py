@@ -1,9 +1,9 @@
 """The writer of a worker: its main process claims jobs and stores what they came to, many in one transaction.
 
-Outcomes of jobs and messages for free processes come in while others run. What one turn of the event loop has brought is
-written together: one wait for the lock and one for the disk, instead of two of each for every job. The busier the worker,
-the more a transaction holds. It is the group commit of :mod:`jobs.ledger.group_commit` without a thread, so that no
-process is forked in the middle of a statement.
+Outcomes of jobs and messages for free processes come in while others run. What one turn of the event loop has brought
+is written together: one wait for the lock and one for the disk, instead of two of each for every job. The busier the
+worker, the more a transaction holds. It is the group commit of :mod:`jobs.ledger.group_commit` without a thread, so
+that no process is forked in the middle of a statement.
 """
 
 import logging

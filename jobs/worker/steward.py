@@ -106,7 +106,7 @@ class Steward:
             logger.warning("this worker was given up for dead, and its jobs given to others; it ends, to start anew")
             os._exit(os.EX_TEMPFAIL)
         orphans = held - {request.id for request in _current_requests()}
-        # Seen twice, since a message may be claimed in the pool before the main process hears of it.
+        # Seen twice, since a run may end, and be stored, between the two looks above.
         lost = orphans & self._suspects
         self._suspects = orphans - lost
         if lost:

@@ -101,7 +101,9 @@ MOVES: dict[str, list[Move]] = {
     "mark_due": [lambda connection, new: moves.mark_due(connection, [new.id])],
     "claim": [lambda connection, new: moves.claim(connection, [new.id], "w2")],
     "report_progress": [lambda connection, new: moves.report_progress(connection, new.id, 1, {"percent": 60})],
-    "succeed": [lambda connection, new: moves.succeed(connection, Outcome(job_id=new.id, attempt=1, result="another result"))],
+    "succeed": [
+        lambda connection, new: moves.succeed(connection, Outcome(job_id=new.id, attempt=1, result="another result"))
+    ],
     "fail": [
         lambda connection, new: moves.fail(connection, new.id, "another error", attempt=1),
         lambda connection, new: moves.fail(connection, new.id, "another error", by="w1"),
@@ -265,10 +267,11 @@ class Interleavings(RuleBasedStateMachine):
         if report == "progress":
             told = moves.report_progress(self.connection, job_id, attempt, {"percent": which % 101})
         elif report == "succeed":
-            told = moves.succeed(self.connection, Outcome(job_id=job_id, attempt=attempt, result=f"result of attempt {attempt}"))
+            outcome = Outcome(job_id=job_id, attempt=attempt, result=f"result of attempt {attempt}")
+            told = moves.succeed(self.connection, outcome) == 1
             if told:
                 assert job_id not in self.results, "a second result was accepted"
-                self.results[job_id] = f"result of attempt {attempt}"
+                self.results[job_id] = outcome.result
         elif report == "fail":
             told = moves.fail(self.connection, job_id, "no", attempt=attempt)
         else:
