@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 #: Seconds between the ends of two turns under load, for more to gather: it costs one job little, and all of them gain.
-TURN = 0.008
+TURN = 0.004
 #: A turn with so many writes counts as load. After a smaller one the next follows at once.
 LOAD = 4
 #: Seconds for which a ledger that cannot be written is tried before the messages are given back.
