@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Remove a contestant's stack, with its data.
+set -Eeuo pipefail
+# shellcheck source=settings.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../settings.sh"
+# shellcheck source=ops/lib.sh
+source "$WARREN_DIR/ops/lib.sh"
+# shellcheck source=ops/ownership.sh
+source "$WARREN_DIR/ops/ownership.sh"
+
+usage() {
+	cat <<-HELP
+		Usage: PREFIX=... DB_DIR=... bench/contestants/remove.sh
+
+		Removes the containers, network and data of the stack $PREFIX at once: nothing is finished first. For stacks
+		that bench/contestants/build.sh or bench/textbook/build.sh has started; Warren itself has ./stop.sh.
+	HELP
+}
+
+help_if_asked "$@"
+[[ $# -eq 0 ]] || die "unknown argument: $1" 'See: bench/contestants/remove.sh --help'
+require_docker
+check_owner DB_DIR
+mapfile -t containers < <(containers_of)
+mapfile -t networks < <(networks_of)
+if ((${#containers[@]})); then docker rm --force --volumes "${containers[@]}" >/dev/null; fi
+if ((${#networks[@]})); then docker network rm "${networks[@]}" >/dev/null; fi
+if ! owned "$DB_DIR"; then exit; fi
+if [[ $DB_DIR == */* ]]; then rm -rf --one-file-system "$DB_DIR"; else docker volume rm "$DB_DIR" >/dev/null; fi
