@@ -1,5 +1,6 @@
 """What a stack's containers use, from the kernel's own accounts: cgroups, version 1 or 2."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.compare.contestants import Contestant, docker
@@ -15,6 +16,12 @@ def processor_seconds(contestant: Contestant) -> dict[str, float]:
 def memory_bytes(contestant: Contestant) -> dict[str, int]:
     """Return the memory of each container, by role: what its processes hold, without the cache of files."""
     return {role: _memory_bytes(pid) for role, pid in _pids(contestant).items()}
+
+
+def memory_reader(contestant: Contestant, role: str) -> Callable[[], int]:
+    """Return a quick way to read the memory of one container again and again."""
+    pid = _pids(contestant)[role]
+    return lambda: _memory_bytes(pid)
 
 
 def used(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:

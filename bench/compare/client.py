@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 BODY = '{"a": 2, "b": 3}'
 _HEAD = {"Content-Type": "application/json"}
@@ -52,6 +53,18 @@ def submit_many(address: str, count: int, kind: str = "add", body: str = BODY, c
 
     with ThreadPoolExecutor(connections) as pool:
         list(pool.map(some, range(connections)))
+
+
+def wait_for_answer(address: str, patience: float = 60) -> None:
+    """Wait until jobs are accepted (again)."""
+    until = time.monotonic() + patience
+    while True:
+        with suppress(OSError):
+            Client(address).submit()
+            return
+        if time.monotonic() > until:
+            raise SystemExit(f"error: no job was accepted for {patience:g} s")
+        time.sleep(0.1)
 
 
 class Stream(threading.Thread):

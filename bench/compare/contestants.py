@@ -29,6 +29,8 @@ class Contestant:
     title: str
     #: One line for the page: how it keeps jobs and results.
     keeps: str
+    #: Why it is faster than Warren where it is.
+    why: str = ""
     build: list[str]
     remove: list[str] = field(default_factory=lambda: ["bench/contestants/remove.sh"])
     #: What the build script has to be told besides the names.
@@ -155,9 +157,11 @@ def messages_gone(contestant: Contestant) -> Count:
 # --- who they are -----------------------------------------------------------------------------------------------------
 
 
-def _other(name: str, title: str, keeps: str, count: Callable[[Contestant], Count], broker: str | None) -> Contestant:
+def _other(
+    name: str, title: str, keeps: str, why: str, count: Callable[[Contestant], Count], broker: str | None
+) -> Contestant:
     build = ["bench/contestants/build.sh", name]
-    return Contestant(name=name, title=title, keeps=keeps, build=build, count=count, broker=broker)
+    return Contestant(name=name, title=title, keeps=keeps, why=why, build=build, count=count, broker=broker)
 
 
 ALL = [
@@ -174,6 +178,7 @@ ALL = [
         name="textbook",
         title="Textbook",
         keeps="Flask and Celery with all defaults: RabbitMQ, results in SQLite",
+        why="It publishes without a confirm, and acknowledges a message before the job is run.",
         build=["bench/textbook/build.sh"],
         count=rows("results.db", "SELECT count(*) FROM celery_taskmeta"),
         broker="rabbitmq",
@@ -182,20 +187,45 @@ ALL = [
         name="ceiling",
         title="Celery without results",
         keeps="the textbook, but nobody can ask for a result: the fastest that Celery's default pool can be",
+        why="It writes nothing about a job.",
         build=["bench/textbook/build.sh"],
         settings={"IGNORE_RESULT": "1"},
         count=messages_gone,
         broker="rabbitmq",
         keeps_results=False,
     ),
-    _other("rq", "RQ", "jobs and results in Redis, in memory", keys("ZCARD rq:finished:default"), "redis"),
-    _other("dramatiq", "Dramatiq", "RabbitMQ; results in Redis, in memory", keys("DBSIZE"), "rabbitmq"),
+    _other(
+        "rq",
+        "RQ",
+        "Flask; jobs and results in Redis, in memory",
+        "Redis answers when it has a job in memory. RQ starts a process for each job, which makes it slow to drain.",
+        keys("ZCARD rq:finished:default"),
+        "redis",
+    ),
+    _other(
+        "dramatiq",
+        "Dramatiq",
+        "Flask; RabbitMQ; results in Redis, in memory",
+        "It publishes without a confirm, and keeps results in memory.",
+        keys("DBSIZE"),
+        "rabbitmq",
+    ),
     _other(
         "huey",
         "Huey",
-        "jobs and results in one SQLite file, without `fsync`",
+        "Flask; jobs and results in one SQLite file, without `fsync`",
+        "It has no broker: its workers take jobs out of the file that the web server writes, which is less to do for"
+        " each job. A job is not on disk when it is accepted, and it is gone from the file before it is run.",
         rows("huey.db", "SELECT count(*) FROM kv"),
         None,
     ),
-    _other("taskiq", "taskiq", "FastAPI; RabbitMQ; results in Redis, in memory", keys("DBSIZE"), "rabbitmq"),
+    _other(
+        "taskiq",
+        "taskiq",
+        "FastAPI; RabbitMQ; results in Redis, in memory",
+        "FastAPI on Uvicorn needs less processor time for a request than Flask on Gunicorn, and each of its worker"
+        " processes runs many jobs at once. Results are kept in memory.",
+        keys("DBSIZE"),
+        "rabbitmq",
+    ),
 ]

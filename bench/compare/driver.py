@@ -7,21 +7,49 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from bench.compare import load, machine, measurements, page
+from bench.compare import (
+    accept,
+    at_rest,
+    build,
+    drain,
+    figures,
+    latency,
+    load,
+    loss,
+    machine,
+    page,
+    plots,
+    tables,
+    workers,
+)
 from bench.compare.contestants import ALL, ROOT, Contestant
-from bench.compare.measurements import FULL, QUICK, Row, Size
+from bench.compare.row import FULL, QUICK, Row, Size
 
 #: What was measured, one JSON object in each line. The page can be made of it again without measuring.
 ROWS = ROOT / "bench/results/rows.jsonl"
 
-#: What is measured in one run of a stack, in this order; the others each need a fresh stack.
-EVERY_ROUND = ["memory", "idle", "loaded", "drain", "noop", "burst", "sustained"]
-#: What the first round measures besides, because it does not vary much or takes long.
-ONCE = [["versions", "images", "loss"]]
+Measurement = Callable[[Contestant, Size], Row]
 
-MEASUREMENTS: dict[str, Callable[[Contestant, Size], Row]] = {
-    name: getattr(measurements, name) for names in [EVERY_ROUND, *ONCE] for name in names
+#: What every round measures, in one run of a stack and in this order.
+EVERY_ROUND: dict[str, Measurement] = {
+    "memory": at_rest.memory,
+    "idle": latency.idle,
+    "loaded": latency.loaded,
+    "drain": drain.drain,
+    "noop": accept.noop,
+    "burst": accept.burst,
+    "sustained": accept.sustained,
 }
+#: What only the first round measures, because it hardly varies or takes long. Each of these has a stack of its own.
+ONCE: list[dict[str, Measurement]] = [
+    {"versions": at_rest.versions, "images": at_rest.images, "loss": loss.loss},
+    {"lists": tables.lists, "export": tables.export},
+    {"workers": workers.workers},
+    {"build": build.build},
+]
+#: What --quick leaves out.
+SLOW = {"lists", "export", "workers", "build"}
+ALL_MEASUREMENTS = [name for group in [EVERY_ROUND, *ONCE] for name in group]
 
 
 def main() -> None:
@@ -30,20 +58,23 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--contestants", type=lambda text: pick(text, (one.name for one in ALL)))
-    parser.add_argument("--measurements", type=lambda text: pick(text, MEASUREMENTS))
+    parser.add_argument("--measurements", type=lambda text: pick(text, ALL_MEASUREMENTS))
     parser.add_argument("--add", action="store_true")
     parser.add_argument("--page", action="store_true")
     chosen = parser.parse_args()
     if not chosen.page:
         size = QUICK if chosen.quick else FULL
-        names = chosen.contestants or [one.name for one in ALL]
+        contestants = [one for one in ALL if one.name in (chosen.contestants or [one.name])]
+        usual = [name for name in ALL_MEASUREMENTS if name not in SLOW or not chosen.quick]
         ROWS.parent.mkdir(parents=True, exist_ok=True)
         if not chosen.add:
             ROWS.unlink(missing_ok=True)
-        run([one for one in ALL if one.name in names], chosen.measurements or list(MEASUREMENTS), size, chosen.rounds)
+        run(contestants, chosen.measurements or usual, size, chosen.rounds or size.rounds)
     if not ROWS.exists():
         sys.exit("error: nothing was measured yet\n\nRun this without --page first.")
-    page.write(page.read(ROWS), ROOT / "docs")
+    found = figures.read(ROWS)
+    (ROOT / "docs/benchmarks.md").write_text(page.text(found))
+    plots.write(found, ROOT / "docs/benchmarks")
     print("\nWrote docs/benchmarks.md")
 
 
@@ -56,32 +87,37 @@ def pick(text: str, known: Iterable[str]) -> list[str]:
     return names
 
 
-def run(contestants: list[Contestant], wanted: list[str], size: Size, rounds: int | None) -> None:
+def run(contestants: list[Contestant], wanted: list[str], size: Size, rounds: int) -> None:
     """Measure in rounds, so that a machine that becomes slower does so for everybody: A B C A B C."""
     load.prepare()
     keep({"measurement": "machine", **machine.describe()})
-    for number in range(rounds or size.rounds):
+    for number in range(rounds):
         for contestant in contestants:
             for group in [EVERY_ROUND, *ONCE] if number == 0 else [EVERY_ROUND]:
-                names = [name for name in group if name in wanted and contestant.name in runs(name)]
-                if names:
-                    in_one_stack(contestant, names, size, number)
+                chosen = {name: group[name] for name in group if name in wanted and possible(name, contestant)}
+                if chosen:
+                    in_one_stack(contestant, chosen, size, number)
 
 
-def runs(name: str) -> set[str]:
-    """Return the contestants that a measurement is possible with."""
-    if name == "noop":
-        return {"warren", "textbook"}
-    return {one.name for one in ALL if one.keeps_results or name not in ("idle", "loaded", "loss")}
+def possible(name: str, contestant: Contestant) -> bool:
+    """Tell whether a contestant has what a measurement needs: a route, or results."""
+    match name:
+        case "export":
+            return contestant.name == "warren"
+        case "noop" | "lists" | "workers":
+            return contestant.name in ("warren", "textbook")
+        case "idle" | "loaded" | "loss":
+            return contestant.keeps_results
+    return True
 
 
-def in_one_stack(contestant: Contestant, names: list[str], size: Size, number: int) -> None:
+def in_one_stack(contestant: Contestant, chosen: dict[str, Measurement], size: Size, number: int) -> None:
     """Start a stack, measure, and remove it."""
     common = {"contestant": contestant.name, "round": number}
     try:
         keep(common | {"measurement": "start", "seconds": contestant.up()})
-        for name in names:
-            keep(common | {"measurement": name} | MEASUREMENTS[name](contestant, size))
+        for name, measure in chosen.items():
+            keep(common | {"measurement": name} | measure(contestant, size))
     finally:
         contestant.down()
 
@@ -92,7 +128,10 @@ def keep(row: Row) -> None:
     with ROWS.open("a") as file:
         print(json.dumps(row), file=file)
     figures = {name: value for name, value in row.items() if name not in ("at", "contestant", "measurement", "round")}
-    print(f"{time.strftime('%H:%M:%S')}  {row.get('contestant', ''):<9} {row['measurement']:<10} {short(figures)}", flush=True)
+    print(
+        f"{time.strftime('%H:%M:%S')}  {row.get('contestant', ''):<9} {row['measurement']:<10} {short(figures)}",
+        flush=True,
+    )
 
 
 def short(value: object) -> str:

@@ -47,7 +47,17 @@ def get(address: str, path: str, seconds: float) -> Load:
 
 
 def _run(address: str, path: str, seconds: float, *body: str) -> Load:
-    command = ["wrk", "--threads", "1", "--connections", str(CONNECTIONS), "--duration", f"{seconds:g}s", "--timeout", "10s"]
+    command = [
+        "wrk",
+        "--threads",
+        "1",
+        "--connections",
+        str(CONNECTIONS),
+        "--duration",
+        f"{seconds:g}s",
+        "--timeout",
+        "10s",
+    ]
     mount = f"{ROOT}/bench/compare/load.lua:/load.lua:ro"
     printed = docker(
         *("run", "--rm", "--network", "host", "--volume", mount, TOOLS),

@@ -2,7 +2,11 @@
 # How a contestant's stack is built, started and tried: what the textbook and the others have in common.
 # Sourced after settings.sh, ops/lib.sh and ops/ownership.sh, never run.
 #
-# Who sources it says what the stack is: the arrays brokers, web and worker, and a function build_app.
+# Who sources it sets these arrays, and has a function build_app that makes the image of web server and worker.
+
+brokers=() # rabbitmq, redis, both or none
+web=()     # the command of the web server ...
+worker=()  # ... and of the worker
 
 # bring_up: from nothing, or from an earlier stack of this name, to the first job that came through.
 bring_up() {

@@ -17,13 +17,22 @@ usage() {
 	HELP
 }
 
-help_if_asked "$@"
-[[ $# -eq 0 ]] || die "unknown argument: $1" 'See: bench/contestants/remove.sh --help'
-require_docker
-check_owner DB_DIR
-mapfile -t containers < <(containers_of)
-mapfile -t networks < <(networks_of)
-if ((${#containers[@]})); then docker rm --force --volumes "${containers[@]}" >/dev/null; fi
-if ((${#networks[@]})); then docker network rm "${networks[@]}" >/dev/null; fi
-if ! owned "$DB_DIR"; then exit; fi
-if [[ $DB_DIR == */* ]]; then rm -rf --one-file-system "$DB_DIR"; else docker volume rm "$DB_DIR" >/dev/null; fi
+main() {
+	help_if_asked "$@"
+	[[ $# -eq 0 ]] || die "unknown argument: $1" 'See: bench/contestants/remove.sh --help'
+	require_docker
+	check_owner DB_DIR
+	local containers networks
+	# shellcheck disable=SC2119  # containers of every role
+	mapfile -t containers < <(containers_of)
+	mapfile -t networks < <(networks_of)
+	if ((${#containers[@]})); then docker rm --force --volumes "${containers[@]}"; fi
+	if ((${#networks[@]})); then docker network rm "${networks[@]}"; fi
+	if owned "$DB_DIR"; then remove_data; fi
+}
+
+remove_data() {
+	if [[ $DB_DIR == */* ]]; then rm -rf --one-file-system "$DB_DIR"; else docker volume rm "$DB_DIR"; fi
+}
+
+main "$@"

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
+from celery.backends.database.models import Task
 from flask import Flask, request
 
 celery = Celery("textbook", broker="amqp://guest:guest@rabbitmq:5672//", backend="db+sqlite:////db/results.db")
@@ -84,3 +85,11 @@ def status() -> dict[str, Any]:
         "status": task.status,
         "result": task.result if task.successful() else str(task.result),
     }
+
+
+@app.get("/flask/tasks")
+def tasks() -> list[dict[str, Any]]:
+    """List all jobs; Celery has no list of its own, so each is asked for."""
+    with celery.backend.ResultSession() as session:
+        task_ids = [row.task_id for row in session.query(Task.task_id)]
+    return [{"task_id": task_id, "status": celery.AsyncResult(task_id).status} for task_id in task_ids]

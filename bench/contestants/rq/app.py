@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from arithmetic import add
 from flask import Flask, request
 from redis import Redis
 from rq import Queue
@@ -10,11 +11,6 @@ from rq.job import Job
 app = Flask(__name__)
 redis = Redis(host="redis")
 queue = Queue(connection=redis)
-
-
-def add(a: float, b: float) -> float:
-    """Return a + b."""
-    return a + b
 
 
 @app.post("/flask/add")
