@@ -21,6 +21,7 @@ usage() {
 		  --measurements  only these:
 		                    memory, idle, loaded, drain, noop, burst, sustained   in every round
 		                    versions, images, loss                                in the first round
+		                    lists, export, workers, budget, build                 in the first round, not with --quick
 		  --add           keep what was measured before; without it, the measurement begins from nothing
 		  --page          measure nothing: write the page again
 

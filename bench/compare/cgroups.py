@@ -10,17 +10,17 @@ _ROOT = Path("/sys/fs/cgroup")
 
 def processor_seconds(contestant: Contestant) -> dict[str, float]:
     """Return the processor time that each container has used since its start, by role."""
-    return {role: _processor_seconds(pid) for role, pid in _pids(contestant).items()}
+    return {role: _processor_seconds(pid) for role, pid in pids(contestant).items()}
 
 
 def memory_bytes(contestant: Contestant) -> dict[str, int]:
     """Return the memory of each container, by role: what its processes hold, without the cache of files."""
-    return {role: _memory_bytes(pid) for role, pid in _pids(contestant).items()}
+    return {role: _memory_bytes(pid) for role, pid in pids(contestant).items()}
 
 
 def memory_reader(contestant: Contestant, role: str) -> Callable[[], int]:
     """Return a quick way to read the memory of one container again and again."""
-    pid = _pids(contestant)[role]
+    pid = pids(contestant)[role]
     return lambda: _memory_bytes(pid)
 
 
@@ -29,7 +29,7 @@ def used(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
     return {role: seconds - before.get(role, 0) for role, seconds in after.items()}
 
 
-def _pids(contestant: Contestant) -> dict[str, int]:
+def pids(contestant: Contestant) -> dict[str, int]:
     """Return the main process of each container, by role."""
     roles = contestant.roles()
     pids = docker("inspect", "--format", "{{.State.Pid}}", *roles.values()).split()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from bench.compare import (
     accept,
     at_rest,
+    budget,
     build,
     drain,
     figures,
@@ -45,10 +46,11 @@ ONCE: list[dict[str, Measurement]] = [
     {"versions": at_rest.versions, "images": at_rest.images, "loss": loss.loss},
     {"lists": tables.lists, "export": tables.export},
     {"workers": workers.workers},
+    {"budget": budget.budget},
     {"build": build.build},
 ]
 #: What --quick leaves out.
-SLOW = {"lists", "export", "workers", "build"}
+SLOW = {"lists", "export", "workers", "budget", "build"}
 ALL_MEASUREMENTS = [name for group in [EVERY_ROUND, *ONCE] for name in group]
 
 
@@ -104,7 +106,7 @@ def possible(name: str, contestant: Contestant) -> bool:
     match name:
         case "export":
             return contestant.name == "warren"
-        case "noop" | "lists" | "workers":
+        case "noop" | "lists" | "workers" | "budget":
             return contestant.name in ("warren", "textbook")
         case "idle" | "loaded" | "loss":
             return contestant.keeps_results

@@ -69,6 +69,7 @@ def text(figures: Figures) -> str:
         ahead=ahead(figures, measured),
         lost=[(one, row) for one in measured if (row := figures.one("loss", one.name))],
         table=lambda title, measurement, name, unit: table(figures, measured, title, measurement, name, unit),
+        budget=lambda title, measurement, container: budget(figures, measured, title, measurement, container),
         background_rate=BACKGROUND_RATE,
         patience=PATIENCE,
     )
@@ -124,6 +125,28 @@ def table(figures: Figures, contestants: list[Contestant], title: str, measureme
         if values:
             cells = [f"{values[role] / unit:,.0f}" if role in values else "" for role in columns]
             lines.append(f"| {one.title} | " + " | ".join(cells) + f" | {sum(values.values()) / unit:,.0f} |")
+    return "\n".join(lines) + "\n"
+
+
+def budget(figures: Figures, contestants: list[Contestant], title: str, measurement: str, container: str) -> str:
+    """Return a table of the processor time of a job, in which one container is divided into its parts."""
+    shares = {one.name: row[container] for one in contestants if (row := figures.one("budget", one.name))}
+    found = [(one, figures.by_role(measurement, one.name, "microseconds")) for one in contestants if one.name in shares]
+    parts = sorted(
+        {part for one in shares.values() for part in one}, key=lambda part: -shares[found[0][0].name].get(part, 0)
+    )
+    lines = [f"| {title} | " + " | ".join(one.title for one, _ in found) + " |", "|---|" + "--:|" * len(found)]
+
+    def line(text: str, cells: list[float]) -> None:
+        lines.append(f"| {text} | " + " | ".join(f"{cell:,.0f}" for cell in cells) + " |")
+
+    for role, text in ROLES.items():
+        if any(role in spent for _, spent in found):
+            line(text, [spent.get(role, 0) for _, spent in found])
+        if role == container:
+            for part in parts:
+                line(f"... {part}", [spent.get(role, 0) * shares[one.name].get(part, 0) for one, spent in found])
+    line("together", [sum(spent.values()) for _, spent in found])
     return "\n".join(lines) + "\n"
 
 
