@@ -7,6 +7,9 @@ from bench.compare.client import submit_many
 from bench.compare.contestants import Contestant, Count
 from bench.compare.row import PATIENCE, Row, Size, microseconds
 
+#: Seconds between two looks at the contestant's store: often enough, and it costs next to nothing.
+POLL = 0.05
+
 
 def drain(contestant: Contestant, size: Size) -> Row:
     """Give a stopped worker a backlog and start it: how fast are jobs finished, from the first one on?
@@ -22,7 +25,7 @@ def drain(contestant: Contestant, size: Size) -> Row:
     began, before = time.monotonic(), processor_seconds(contestant)
     last, seconds = first, 0.0
     while last < at_rest + size.backlog and seconds < size.drain:
-        time.sleep(0.02)
+        time.sleep(POLL)
         last, seconds = count(), time.monotonic() - began
     jobs = last - first
     row = microseconds(used(before, processor_seconds(contestant)), jobs)
@@ -35,5 +38,5 @@ def wait_until_more(count: Count, before: int) -> int:
     while (now := count()) == before:
         if time.monotonic() > until:
             raise SystemExit(f"error: no job was finished in {PATIENCE} s")
-        time.sleep(0.02)
+        time.sleep(POLL)
     return now

@@ -3,16 +3,8 @@
 set -Eeuo pipefail
 NAME=${1:-}
 PREFIX=${PREFIX:-bench_$NAME}
-PORT=${PORT:-8001}
-DB_DIR=${DB_DIR:-${PREFIX}_db}
-# shellcheck source=settings.sh
-source "$(dirname "${BASH_SOURCE[0]}")/../../settings.sh"
-# shellcheck source=ops/lib.sh
-source "$WARREN_DIR/ops/lib.sh"
-# shellcheck source=ops/ownership.sh
-source "$WARREN_DIR/ops/ownership.sh"
 # shellcheck source=bench/contestants/lib.sh
-source "$WARREN_DIR/bench/contestants/lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
 	cat <<-HELP

@@ -1,8 +1,17 @@
 # shellcheck shell=bash
 # How a contestant's stack is built, started and tried: what the textbook and the others have in common.
-# Sourced after settings.sh, ops/lib.sh and ops/ownership.sh, never run.
-#
-# Who sources it sets these arrays, and has a function build_app that makes the image of web server and worker.
+# Sourced, never run. Who sources it has set PREFIX before, sets the arrays below afterwards, and has a function build_app
+# that makes the image of web server and worker.
+
+# Beside a Warren with its own settings, not in its place.
+PORT=${PORT:-8001}
+DB_DIR=${DB_DIR:-${PREFIX}_db}
+# shellcheck source=settings.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../settings.sh"
+# shellcheck source=ops/lib.sh
+source "$WARREN_DIR/ops/lib.sh"
+# shellcheck source=ops/ownership.sh
+source "$WARREN_DIR/ops/ownership.sh"
 
 brokers=() # rabbitmq, redis, both or none
 web=()     # the command of the web server ...

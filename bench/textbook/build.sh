@@ -1,18 +1,9 @@
 #!/usr/bin/env bash
 # Build and start the textbook stack, which Warren is compared with.
 set -Eeuo pipefail
-# Beside a Warren with its own settings, not in its place.
 PREFIX=${PREFIX:-textbook}
-PORT=${PORT:-8001}
-DB_DIR=${DB_DIR:-${PREFIX}_db}
-# shellcheck source=settings.sh
-source "$(dirname "${BASH_SOURCE[0]}")/../../settings.sh"
-# shellcheck source=ops/lib.sh
-source "$WARREN_DIR/ops/lib.sh"
-# shellcheck source=ops/ownership.sh
-source "$WARREN_DIR/ops/ownership.sh"
 # shellcheck source=bench/contestants/lib.sh
-source "$WARREN_DIR/bench/contestants/lib.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/../contestants/lib.sh"
 
 usage() {
 	cat <<-HELP

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.compare import figures, page
+from bench.compare import budget, figures, page
 from bench.compare.contestants import ALL
 
 ROWS = Path(__file__).with_name("benchmark_rows.jsonl")
@@ -57,3 +57,15 @@ def test_a_part_of_the_measurements_makes_a_page_too(found: figures.Figures) -> 
 )
 def test_numbers_have_three_figures(value: float | None, text: str) -> None:
     assert page.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("stack", "part"),
+    [
+        ("run (/venv/lib/gunicorn/app.py:1);dispatch (/venv/lib/flask/app.py:2);dumps (/usr/lib/json/a.py:3)", "Flask"),
+        ("main (/app/webapp/wsgi.py:1);send (/venv/lib/kombu/messaging.py:2)", "publishing"),
+        ("_bootstrap (/usr/lib/python3.13/threading.py:1)", budget.OTHER),
+    ],
+)
+def test_a_sample_belongs_to_the_innermost_part(stack: str, part: str) -> None:
+    assert budget.part_of(stack) == part
