@@ -1,5 +1,7 @@
 """How fast jobs are accepted."""
 
+import time
+
 from bench.compare import client, load
 from bench.compare.cgroups import processor_seconds, used
 from bench.compare.contestants import Contestant
@@ -19,9 +21,15 @@ def burst(contestant: Contestant, size: Size) -> Row:
 
 
 def sustained(contestant: Contestant, size: Size) -> Row:
-    """Submit while the worker runs."""
+    """Submit while the worker runs, and see how many jobs it finishes meanwhile."""
     contestant.start("worker")
-    return _accept(contestant, size.sustained)
+    count = contestant.count(contestant)
+    before, began = count(), time.monotonic()
+    row = _accept(contestant, size.sustained)
+    finished, seconds = count() - before, time.monotonic() - began
+    if not contestant.keeps_results:  # what was counted is how many fewer messages are left
+        finished += row["accepted"]
+    return row | {"finished_per_second": finished / seconds}
 
 
 def _accept(contestant: Contestant, seconds: float) -> Row:
@@ -40,6 +48,7 @@ def _fresh_nginx(contestant: Contestant) -> None:
 
 def _rate(done: load.Load) -> Row:
     return {
+        "accepted": done.good,
         "per_second": done.good / done.seconds,
         "p50": done.p50,
         "p99": done.p99,

@@ -14,7 +14,7 @@ mpl.use("svg")
 mpl.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "warren", "font.family": "sans-serif", "font.size": 11}
 
 #: Name of a plot -> its metrics, by their place in METRICS; each is a panel.
-PLOTS = {"accepted": [0, 2], "drained": [4, 9], "end-to-end": [5, 7]}
+PLOTS = {"accepted": [0, 2], "drained": [4, 5], "end-to-end": [6, 8]}
 #: Text, bars, and the bar of Warren.
 THEMES = {"light": ("#1f2328", "#9aa4b0", "#0969da"), "dark": ("#e6edf3", "#57606a", "#58a6ff")}
 
