@@ -31,7 +31,7 @@ class Figures:
 
     def median(self, measurement: str, contestant: str, name: str) -> float | None:
         """Return the median of a figure, or nothing where it was not measured."""
-        values = [row[name] for row in self.of(measurement, contestant)]
+        values = [row[name] for row in self.of(measurement, contestant) if name in row]
         return statistics.median(values) if values else None
 
     def by_role(self, measurement: str, contestant: str, name: str) -> dict[str, float]:

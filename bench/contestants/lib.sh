@@ -85,7 +85,7 @@ start() {
 
 smoke_check() {
 	local deadline=$((SECONDS + HEALTH_TIMEOUT))
-	until docker exec --interactive "$FLASK_CONTAINER" python -c "$smoke_job"; do
+	until docker exec "$FLASK_CONTAINER" python -c "$smoke_job"; do
 		((SECONDS < deadline)) || die 'no job came through' "See: docker logs $CELERY_CONTAINER"
 		sleep 0.5
 	done
