@@ -14,8 +14,8 @@ _HEAD = {"Content-Type": "application/json"}
 class Client:
     """One connection to a stack's Nginx."""
 
-    def __init__(self, address: str) -> None:
-        self._connection = http.client.HTTPConnection(address, 8080, timeout=10)
+    def __init__(self, address: str, timeout: float = 10) -> None:
+        self._connection = http.client.HTTPConnection(address, 8080, timeout=timeout)
 
     def submit(self, kind: str = "add", body: str = BODY) -> str:
         """Submit a job and return its id; raise :class:`OSError` if it was not accepted."""
@@ -28,7 +28,10 @@ class Client:
     def get(self, path: str) -> bytes:
         """Return the body of a page."""
         self._connection.request("GET", path, headers={"Accept": "application/json"})
-        return self._connection.getresponse().read()
+        answer = self._connection.getresponse()
+        if answer.status != 200:
+            raise OSError(f"GET {path}: {answer.status}")
+        return answer.read()
 
     def _ask(self, method: str, path: str, body: str | None, expected: int) -> dict[str, object]:
         try:
