@@ -4,7 +4,7 @@ import time
 
 from bench.compare.client import submit_many
 from bench.compare.contestants import Contestant
-from bench.compare.drain import POLL, wait_until_more
+from bench.compare.drain import POLL
 from bench.compare.row import Row, Size
 
 #: `divide` sleeps for a second, so no processor is needed.
@@ -24,11 +24,9 @@ def workers(contestant: Contestant, size: Size) -> Row:
 
 def _rate(contestant: Contestant, processes: int) -> float:
     count = contestant.count(contestant)
-    at_rest = count()
-    submit_many(contestant.address(), processes * TURNS, "divide", BODY)
-    first = last = wait_until_more(count, at_rest)
+    goal = count() + processes * TURNS
     began = time.monotonic()
-    while last < at_rest + processes * TURNS:
+    submit_many(contestant.address(), processes * TURNS, "divide", BODY)
+    while count() < goal:
         time.sleep(POLL)
-        last = count()
-    return (last - first) / (time.monotonic() - began)
+    return processes * TURNS / (time.monotonic() - began)
