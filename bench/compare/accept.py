@@ -5,6 +5,7 @@ import time
 from bench.compare import client, load
 from bench.compare.cgroups import processor_seconds, used
 from bench.compare.contestants import Contestant
+from bench.compare.drain import wait_until_more
 from bench.compare.row import Row, Size, microseconds
 
 
@@ -24,6 +25,9 @@ def sustained(contestant: Contestant, size: Size) -> Row:
     """Submit while the worker runs, and see how many jobs it finishes meanwhile."""
     contestant.start("worker")
     count = contestant.count(contestant)
+    before = count()
+    client.Client(contestant.address()).submit()
+    wait_until_more(count, before)  # its start is over
     before, began = count(), time.monotonic()
     row = _accept(contestant, size.sustained)
     finished, seconds = count() - before, time.monotonic() - began
