@@ -12,8 +12,8 @@ usage() {
 		       bench/run.sh --page
 
 		Brings up each contestant in containers, one at a time, measures it, removes it, and does so again in the
-		next round. Then writes docs/benchmarks.md and its plots. All of it takes about three quarters of an hour,
-		with --quick 12 minutes. Nothing else should run on the machine meanwhile. Needs root.
+		next round. Then writes docs/benchmarks.md and its plots. All of it takes nearly an hour, with --quick about
+		12 minutes. Nothing else should run on the machine meanwhile. Needs root.
 
 		  --quick         one round, and shorter measurements
 		  --rounds N      so many rounds (2)

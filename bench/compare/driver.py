@@ -71,6 +71,7 @@ def main() -> None:
         ROWS.parent.mkdir(parents=True, exist_ok=True)
         if not chosen.add:
             ROWS.unlink(missing_ok=True)
+        keep({"measurement": "machine", "quick": chosen.quick, **machine.describe()})
         run(contestants, chosen.measurements or usual, size, chosen.rounds or size.rounds)
     if not ROWS.exists():
         sys.exit("error: nothing was measured yet\n\nRun this without --page first.")
@@ -92,7 +93,6 @@ def pick(text: str, known: Iterable[str]) -> list[str]:
 def run(contestants: list[Contestant], wanted: list[str], size: Size, rounds: int) -> None:
     """Measure in rounds, so that a machine that becomes slower does so for everybody: A B C A B C."""
     load.prepare()
-    keep({"measurement": "machine", **machine.describe()})
     for number in range(rounds):
         for contestant in contestants:
             for group in [EVERY_ROUND, *ONCE] if number == 0 else [EVERY_ROUND]:

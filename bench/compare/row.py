@@ -29,7 +29,7 @@ class Size:
 FULL = Size(
     rounds=2, burst=10, sustained=60, backlog=8000, drain=20, latency=6, loss=12, lists=(100, 10_000, 1_000_000)
 )
-QUICK = Size(rounds=1, burst=6, sustained=12, backlog=4000, drain=10, latency=4, loss=9, lists=(100, 10_000))
+QUICK = Size(rounds=1, burst=5, sustained=10, backlog=3000, drain=8, latency=3, loss=6, lists=(100, 10_000))
 
 #: Seconds of waiting for something that should have come long ago.
 PATIENCE = 40
