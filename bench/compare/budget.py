@@ -20,7 +20,7 @@ from bench.compare.row import Row, Size
 #: A sample belongs to the first part that matches, from the innermost call outwards. What is called by several parts,
 #: such as `json` or `threading`, belongs to whoever called it.
 PARTS = {
-    "publishing": ("/kombu/", "/amqp/", "/vine/", "/jobs/broker/"),
+    "messages": ("/kombu/", "/amqp/", "/vine/", "/jobs/broker/"),
     "ledger or results": ("/sqlalchemy/", "/pysqlite3/", "/jobs/ledger/", "/celery/backends/", "/jobs/worker/backend"),
     "logging": ("/logging/",),
     "validation": ("/pydantic/", "/webapp/intake", "/webapp/models", "/webapp/api/json_body"),

@@ -63,7 +63,7 @@ def test_numbers_have_three_figures(value: float | None, text: str) -> None:
     ("stack", "part"),
     [
         ("run (/venv/lib/gunicorn/app.py:1);dispatch (/venv/lib/flask/app.py:2);dumps (/usr/lib/json/a.py:3)", "Flask"),
-        ("main (/app/webapp/wsgi.py:1);send (/venv/lib/kombu/messaging.py:2)", "publishing"),
+        ("main (/app/webapp/wsgi.py:1);send (/venv/lib/kombu/messaging.py:2)", "messages"),
         ("_bootstrap (/usr/lib/python3.13/threading.py:1)", budget.OTHER),
     ],
 )
