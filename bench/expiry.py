@@ -40,17 +40,18 @@ FROM u
 
 
 def fill(ledger: Ledger, rows: int) -> None:
-    """Write rows of jobs that ended long ago. One in ten has an idempotency key, and one in a hundred has ten mails."""
+    """Add rows of jobs that ended long ago. One in ten has an idempotency key, and one in a hundred has ten mails."""
     for done in range(0, rows, FILL):
         with ledger.writing(durable=False) as connection:
             values = {"rows": min(FILL, rows - done), "type": TYPES[done // FILL % len(TYPES)], "now": float(done)}
             connection.exec_driver_sql(_FILL, values)
     with ledger.writing() as connection:
         connection.exec_driver_sql(
-            "INSERT INTO mail SELECT job.id, value, 1 FROM job, json_each('[1,2,3,4,5,6,7,8,9,10]') WHERE seq % 100 = 0"
+            "INSERT OR IGNORE INTO mail"
+            " SELECT job.id, value, 1 FROM job, json_each('[1,2,3,4,5,6,7,8,9,10]') WHERE seq % 100 = 0"
         )
         connection.exec_driver_sql(
-            "INSERT INTO idempotency"
+            "INSERT OR IGNORE INTO idempotency"
             " SELECT 'key-' || id, hex(randomblob(32)), id, created_at FROM job WHERE seq % 10 = 0"
         )
     with ledger.reading() as connection:
