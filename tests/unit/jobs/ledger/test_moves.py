@@ -2,6 +2,7 @@ import time
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from jobs.ledger import attempts, keys, moves, queries, workers
 from jobs.ledger.database import Ledger
@@ -249,3 +250,21 @@ def test_pages_hold_every_job_once_newest_first(ledger: Ledger) -> None:
     assert walk(in_states=[State.STARTED, State.PENDING]) == ids[::-1]
     assert walk(of_type="heavy") == ids[::-1]
     assert walk(of_type="add") == []
+
+
+def test_the_claim_of_many_jobs_finds_them_by_their_ids(ledger: Ledger) -> None:
+    """By the index on states SQLite would walk through all jobs that wait."""
+    new = [NewJob(type="add", queue="arithmetic", params={}) for _ in range(20)]
+    statements: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        statements.append((statement, parameters))
+
+    with ledger.writing() as connection:
+        moves.add(connection, *new)
+        event.listen(ledger._engine, "before_cursor_execute", note)
+        assert len(moves.claim(connection, [each.id for each in new], "w1")) == 20
+        event.remove(ledger._engine, "before_cursor_execute", note)
+        ((statement, parameters),) = statements
+        steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    assert [step.detail for step in steps] == ["SEARCH job USING INDEX sqlite_autoindex_job_1 (id=?)"]
