@@ -58,11 +58,13 @@ class Wire:
             job_id, job_type, kwargs={}, retries=retries, argsrepr="()", kwargsrepr="{...}"
         )  # fmt: skip
         content_type, content_encoding, body = dumps(task.body, serializer="json")
+        headers = {**task.headers, "ledger": True}
         message = amqp.Message(
             b"",
             content_type=content_type,
             content_encoding=content_encoding,
-            application_headers={**task.headers, "ledger": True},
+            # Without those that say nothing: they are read again for each message, by the broker and by the worker.
+            application_headers={name: value for name, value in headers.items() if value is not None},
             delivery_mode=2,  # persistent
             **task.properties,
         )

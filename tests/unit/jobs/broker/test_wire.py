@@ -32,7 +32,8 @@ def written_by_the_libraries(channel: Any, due: DueJob) -> bytes:
         body,
         content_type=content_type,
         content_encoding=content_encoding,
-        application_headers={**task.headers, "ledger": True},
+        application_headers={name: value for name, value in task.headers.items() if value is not None}
+        | {"ledger": True},
         delivery_mode=2,
         **task.properties,
     )
