@@ -39,6 +39,8 @@ PAUSE = 0.5
 #: Seconds for which lines of the log may gather.
 LOG_DELAY = 0.1
 
+_SAID = {State.SUCCESS: "succeeded", State.FAILURE: "failed", State.RETRY: "will be run again"}
+
 
 class Ended(NamedTuple):
     """A run that has ended, and is not stored yet."""
@@ -117,7 +119,7 @@ class LedgerWriter:
     def _settle(self, ended: Iterable[Ended]) -> None:
         for request, outcome, celerys in ended:
             seconds = outcome.ended_at - request.time_start
-            self._tell("%s[%s] ended after %.3f s: %s", request.name, request.id, seconds, outcome.state)
+            self._tell("%s[%s] %s after %.3f s", request.name, request.id, _SAID[outcome.state], seconds)
             request.settle(celerys)
 
     def _start(self, bundles: Iterable[Bundle], attempts: dict[str, int]) -> None:

@@ -35,7 +35,10 @@ class JobRequest(Request):
     def as_new_job(self) -> NewJob:
         """Return the job of a message that ``task.delay()`` sent."""
         job_type = JOB_TYPES.get(self.name)
-        params = named(job_type.params, self.args, self.kwargs) if job_type else {**self.kwargs, "args": self.args}
+        if job_type:
+            params = named(job_type.params, self.args, self.kwargs)
+        else:
+            params = {**self.kwargs, "args": self.args} if self.args else self.kwargs
         queue = self.delivery_info.get("routing_key") or (job_type.queue if job_type else HEAVY)
         return NewJob(id=self.id, type=self.name, queue=queue, params=moves.as_json(params))
 
