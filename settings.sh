@@ -46,10 +46,11 @@ FLASK_MEMORY=${FLASK_MEMORY:-512m}
 RABBITMQ_MEMORY=${RABBITMQ_MEMORY:-768m}
 CELERY_MEMORY=${CELERY_MEMORY:-512m}
 BEAT_MEMORY=${BEAT_MEMORY:-192m}
-PIDS_LIMIT=${PIDS_LIMIT:-256}         # processes and threads in a container
-LOG_MAX_SIZE=${LOG_MAX_SIZE:-10m}     # of a container's log file, of which two are kept
-STOP_TIMEOUT=${STOP_TIMEOUT:-30}      # seconds between SIGTERM and SIGKILL
-HEALTH_TIMEOUT=${HEALTH_TIMEOUT:-120} # seconds a container may take to become healthy
+CELERY_CPU_SHARES=${CELERY_CPU_SHARES:-128} # against 1024 of every other container, where processors are scarce
+PIDS_LIMIT=${PIDS_LIMIT:-256}               # processes and threads in a container
+LOG_MAX_SIZE=${LOG_MAX_SIZE:-10m}           # of a container's log file, of which two are kept
+STOP_TIMEOUT=${STOP_TIMEOUT:-30}            # seconds between SIGTERM and SIGKILL
+HEALTH_TIMEOUT=${HEALTH_TIMEOUT:-120}       # seconds a container may take to become healthy
 
 # --- names that follow from the prefix -----------------------------------------------------------
 BASE=${BASE_IMAGE:-warren_base:trixie} # what the Dockerfiles start FROM; a made one serves all prefixes

@@ -18,7 +18,7 @@ from jobs.beat import scheduler
 from jobs.commands.migrate import upgrade
 from jobs.ledger import expiry, moves, queries
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import NewJob
+from jobs.ledger.records import NewJob, Outcome
 from jobs.states import State
 
 #: Rows in one transaction while the table is filled.
@@ -40,17 +40,18 @@ FROM u
 
 
 def fill(ledger: Ledger, rows: int) -> None:
-    """Write rows of jobs that ended long ago. One in ten has an idempotency key, and one in a hundred has ten mails."""
+    """Add rows of jobs that ended long ago. One in ten has an idempotency key, and one in a hundred has ten mails."""
     for done in range(0, rows, FILL):
         with ledger.writing(durable=False) as connection:
             values = {"rows": min(FILL, rows - done), "type": TYPES[done // FILL % len(TYPES)], "now": float(done)}
             connection.exec_driver_sql(_FILL, values)
     with ledger.writing() as connection:
         connection.exec_driver_sql(
-            "INSERT INTO mail SELECT job.id, value, 1 FROM job, json_each('[1,2,3,4,5,6,7,8,9,10]') WHERE seq % 100 = 0"
+            "INSERT OR IGNORE INTO mail"
+            " SELECT job.id, value, 1 FROM job, json_each('[1,2,3,4,5,6,7,8,9,10]') WHERE seq % 100 = 0"
         )
         connection.exec_driver_sql(
-            "INSERT INTO idempotency"
+            "INSERT OR IGNORE INTO idempotency"
             " SELECT 'key-' || id, hex(randomblob(32)), id, created_at FROM job WHERE seq % 10 = 0"
         )
     with ledger.reading() as connection:
@@ -74,8 +75,8 @@ def write(url: str, seconds: float, pause: float) -> list[float]:
         new = NewJob(type="heavy", queue="heavy", params={"seconds": 1})
         timed(moves.add, new)
         timed(moves.mark_published, [new.due])
-        timed(moves.claim, new.id, "worker", durable=False)
-        timed(moves.succeed, new.id, 1, "This task took 1 second.")
+        timed(moves.claim, [new.id], "worker", durable=False)
+        timed(moves.succeed, Outcome(job_id=new.id, attempt=1, result="This task took 1 second."))
     return waits
 
 

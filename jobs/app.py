@@ -5,11 +5,13 @@ from typing import Any
 from celery import Celery
 from kombu import Exchange, Queue
 
-from jobs.catalogue import HEAVY, JOB_TYPES, QUEUES
+from jobs.catalogue import ARITHMETIC, HEAVY, JOB_TYPES, QUEUES
 from jobs.settings import settings
 
 #: The one exchange that jobs are published to; the routing key is the queue's name.
 EXCHANGE = "jobs"
+#: How many times more messages a worker fetches ahead from the queue of the quick jobs.
+QUICK_AHEAD = 2
 
 app = Celery("warren", task_cls="jobs.task:JobTask", include=["jobs.worker.steward"])
 
@@ -33,7 +35,10 @@ class BoundedQueue(Queue):
 def prefetch(queue: str) -> int:
     """Return how many messages of a queue this worker may hold."""
     chosen = settings()
-    if QUEUES[queue] == 1 or chosen.celery_queues == queue:
+    if queue == ARITHMETIC:
+        # Most of its jobs are quick, and many of them are claimed, run and acknowledged together.
+        return chosen.celery_concurrency * chosen.celery_prefetch * QUICK_AHEAD
+    if chosen.celery_queues == queue:
         return chosen.celery_concurrency * chosen.celery_prefetch
     return max(1, int(chosen.celery_concurrency * QUEUES[queue]))
 

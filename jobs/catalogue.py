@@ -139,6 +139,8 @@ class JobType:
     params: type[Params]
     #: One sentence for people.
     summary: str
+    #: Whether a run takes milliseconds at most: then several jobs share a turn of a pool process, one after the other.
+    quick: bool = False
     #: Seconds after which a run is killed and the job is a FAILURE.
     time_limit: float = 120
     #: How often a run may ask to be tried again.
@@ -154,9 +156,15 @@ JOB_TYPES = {
             params=HeavyParams,
             summary="Sleep for some seconds: the demonstration job.",
         ),
-        JobType(name="add", queue=ARITHMETIC, params=Numbers, summary="Add two numbers."),
+        JobType(name="add", queue=ARITHMETIC, params=Numbers, summary="Add two numbers.", quick=True),
         JobType(name="divide", queue=ARITHMETIC, params=Numbers, summary="Divide two numbers, step by step."),
-        JobType(name="text", queue=ARITHMETIC, params=TextParams, summary="Write a text in capitals, repeatedly."),
+        JobType(
+            name="text",
+            queue=ARITHMETIC,
+            params=TextParams,
+            summary="Write a text in capitals, repeatedly.",
+            quick=True,
+        ),
         JobType(
             name="export",
             queue=EXPORT,

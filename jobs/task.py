@@ -11,23 +11,12 @@ from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
 from celery import Task
-from celery.exceptions import Ignore, Reject, Retry
-from celery.utils.log import get_task_logger
+from celery.exceptions import Retry
 from pydantic import ValidationError
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import identity
-from jobs.catalogue import HEAVY, JOB_TYPES, Params
+from jobs.catalogue import JOB_TYPES, Params
 from jobs.errors import JobFailed
-from jobs.ledger import moves
-from jobs.ledger.database import ledger
-from jobs.ledger.records import NewJob
 
-logger = get_task_logger(__name__)
-
-#: Seconds a pool process goes on trying to claim a job before it gives the message back.
-CLAIM_PATIENCE = 30.0
 #: Back-off of a retry, in seconds: doubles with each, up to the longest, with jitter so that jobs do not come in step.
 FIRST_BACKOFF = 1.0
 LONGEST_BACKOFF = 600.0
@@ -40,25 +29,7 @@ P = TypeVar("P", bound=Params)
 class JobTask(Task):
     """A Celery task whose state lives in the ledger."""
 
-    def before_start(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Claim the job for this worker, or drop the message: a second delivery, or a job that was cancelled."""
-        by = identity.worker_id()
-        from_relay = (self.request.headers or {}).get("ledger", False)
-
-        def claim(connection: Connection) -> int | None:
-            if from_relay:
-                return moves.claim(connection, task_id, by)
-            return moves.adopt(connection, self._as_new_job(task_id, args, kwargs), by)
-
-        try:
-            attempt = ledger().insist(claim, CLAIM_PATIENCE, durable=False)
-        except SQLAlchemyError as error:
-            raise Reject(error, requeue=True) from error
-        if attempt is None:
-            logger.info("%s[%s] dropped: it runs elsewhere, or has ended", self.name, task_id)
-            raise Ignore
-        self.request.attempt = attempt
-        logger.info("%s[%s] started, attempt %d", self.name, task_id, attempt)
+    Request = "jobs.worker.request:JobRequest"
 
     def retry(
         self,
@@ -109,15 +80,6 @@ class JobTask(Task):
         if kwargs.get("eta") or kwargs.get("countdown"):
             _no_delayed_messages()
         return super().apply_async(*args, **kwargs)
-
-    def _as_new_job(self, task_id: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
-        job_type = JOB_TYPES.get(self.name)
-        if job_type:
-            params = named(job_type.params, args, kwargs)
-        else:
-            params = {**kwargs, "args": list(args)} if args else kwargs
-        queue = (self.request.delivery_info or {}).get("routing_key") or (job_type.queue if job_type else HEAVY)
-        return NewJob(id=task_id, type=self.name, queue=queue, params=moves.as_json(params))
 
 
 def job(name: str) -> Callable[[Callable[[JobTask, P], Any]], JobTask]:

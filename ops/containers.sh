@@ -98,6 +98,8 @@ describe_worker() {
 	describe_python worker celery "$CELERY_MEMORY" "$NETWORK"
 	arguments+=(
 		--volume "$EXPORTS_DIR:/exports"
+		# Whoever waits for an answer goes before the jobs. Idle processors are theirs all the same.
+		--cpu-shares "$CELERY_CPU_SHARES"
 		--label "warren.queues=$2" --label "warren.concurrency=$3"
 		--env BROKER_USER=worker --env "WORKER_NAME=$1"
 		--env "CELERY_QUEUES=$2" --env "CELERY_CONCURRENCY=$3"

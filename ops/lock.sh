@@ -19,7 +19,8 @@ help_if_asked "$@"
 command -v uv >/dev/null || die 'uv is not installed' 'Install it with: pip install uv'
 
 # jobs/ comes first: the images above it are held to its versions, so that they share its layer.
-for dir in jobs flask celery locust tests; do
+for dir in jobs flask celery locust tests bench bench/contestants/*/; do
+	dir=${dir%/}
 	constraint=()
 	if [[ $dir != jobs ]]; then constraint=(--constraint jobs/requirements.txt); fi
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

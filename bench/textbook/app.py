@@ -11,9 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
+from celery.backends.database.models import Task
 from flask import Flask, request
 
 celery = Celery("textbook", broker="amqp://guest:guest@rabbitmq:5672//", backend="db+sqlite:////db/results.db")
+#: The fastest that Celery can be is without results: nobody can ask what became of a job.
+celery.conf.task_ignore_result = "IGNORE_RESULT" in os.environ
 app = Flask(__name__)
 
 
@@ -67,6 +70,12 @@ def submit(kind: str) -> tuple[dict[str, Any], int]:
     return {"task_id": task.id}, 202
 
 
+@app.get("/flask/healthz")
+def healthz() -> dict[str, str]:
+    """Do nothing: what a request costs without a job."""
+    return {"status": "ok"}
+
+
 @app.get("/flask/status")
 def status() -> dict[str, Any]:
     """Tell how a job goes."""
@@ -76,3 +85,11 @@ def status() -> dict[str, Any]:
         "status": task.status,
         "result": task.result if task.successful() else str(task.result),
     }
+
+
+@app.get("/flask/tasks")
+def tasks() -> list[dict[str, Any]]:
+    """List all jobs; Celery has no list of its own, so each is asked for."""
+    with celery.backend.ResultSession() as session:
+        task_ids = [row.task_id for row in session.query(Task.task_id)]
+    return [{"task_id": task_id, "status": celery.AsyncResult(task_id).status} for task_id in task_ids]

@@ -5,9 +5,11 @@ When :meth:`Intake.accept` returns, the job is on disk.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
+from itertools import chain
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -75,10 +77,8 @@ class Intake:
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work(connection)`` in the next group commit. Raises a 503 problem when the ledger takes too long."""
-        try:
+        with _in_time():
             return self._commits.run(work, COMMIT_TIMEOUT)
-        except TimeoutError:
-            raise unavailable("The ledger did not answer in time.") from None
 
     def accept(self, *new: NewJob, key: IdempotencyKey | None = None) -> str:
         """Store jobs, all or none, and return the id of the first; for a key that came before, the id of its first job.
@@ -95,18 +95,31 @@ class Intake:
                 return known
         self._backlog.admit(len(new))
 
-        def store(connection: Connection) -> str:
-            if key is not None:
-                return moves.add_once(connection, key, *new)
-            moves.add(connection, *new)
-            return new[0].id
-
-        first = self.write(store)
+        first = self._store(new, key)
         if first == new[0].id:
             for each in new:
                 if each.run_at is None:
                     self._relay.hand_over(each.due)
         return first
+
+    def _store(self, new: Sequence[NewJob], key: IdempotencyKey | None) -> str:
+        if key is not None:
+            return self.write(lambda connection: moves.add_once(connection, key, *new))
+        with _in_time():
+            self._commits.gather(_add, new, COMMIT_TIMEOUT)
+        return new[0].id
+
+
+def _add(connection: Connection, requests: list[Sequence[NewJob]]) -> None:
+    moves.add(connection, *chain.from_iterable(requests))
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise unavailable("The ledger did not answer in time.") from None
 
 
 @cache

@@ -11,9 +11,8 @@ from typing import Any
 
 import amqp
 from celery import Celery
-from kombu.serialization import dumps
 
-from jobs.app import EXCHANGE
+from jobs.broker.wire import Wire
 from jobs.ledger.records import DueJob
 
 #: Seconds that one batch may take, connecting included.
@@ -37,6 +36,7 @@ class Publisher:
         self._app = app
         self._connection: Any = None
         self._channel: Any = None
+        self._wire: Any = None
         self._blocked = False
         self._sent = 0
         self._unconfirmed: set[int] = set()
@@ -52,8 +52,7 @@ class Publisher:
             if self._connection is None:
                 self._connect()
             self._refuse_if_blocked()
-            for due in jobs:
-                self._send(due)
+            self._send(jobs)
             self._await_confirms(deadline)
         except BROKER_ERRORS as error:
             self.close()
@@ -92,6 +91,7 @@ class Publisher:
         self._connection = connection
         connection.connect()
         self._channel = connection.channel()
+        self._wire = Wire(self._app, self._channel)
         self._channel.confirm_select()
         self._channel.events["basic_ack"].add(self._on_ack)
         self._channel.events["basic_nack"].add(self._on_nack)
@@ -99,37 +99,15 @@ class Publisher:
         self._sent = 0
 
     def _refuse_if_blocked(self) -> None:
-        if self._blocked:
-            self._drain(timeout=0.01)
+        self._drain(timeout=0)  # an alarm, or its end, that was told since the last batch
         if self._blocked:
             raise NotPublished("the broker takes no messages: an alarm of its memory or disk")
 
-    def _send(self, due: DueJob) -> None:
-        message = self._app.amqp.create_task_message(
-            due.id,
-            due.type,
-            kwargs=due.params,
-            retries=due.retries,
-            # For people who look at a message; Celery's own abridged form takes longer than all the rest of this.
-            argsrepr="()",
-            kwargsrepr=str(due.params),
-        )
-        content_type, content_encoding, body = dumps(message.body, serializer="json")
-        self._channel.basic_publish(
-            amqp.Message(
-                body,
-                content_type=content_type,
-                content_encoding=content_encoding,
-                application_headers={**message.headers, "ledger": True},
-                delivery_mode=2,  # persistent
-                **message.properties,
-            ),
-            exchange=EXCHANGE,
-            routing_key=due.queue,
-            mandatory=True,  # a queue that is missing is an error, not a silent loss
-        )
-        self._sent += 1
-        self._unconfirmed.add(self._sent)
+    def _send(self, jobs: Sequence[DueJob]) -> None:
+        # All at once: a system call for each message costs as much as writing the message.
+        self._connection.transport.write(b"".join([self._wire.message(due) for due in jobs]))
+        self._unconfirmed.update(range(self._sent + 1, self._sent + len(jobs) + 1))
+        self._sent += len(jobs)
 
     def _await_confirms(self, deadline: float) -> None:
         while self._unconfirmed:

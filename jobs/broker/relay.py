@@ -21,15 +21,21 @@ logger = logging.getLogger(__name__)
 BUFFER = 10_000
 #: Seconds to leave a failing broker alone.
 PAUSE = 1.0
+#: Seconds until published jobs are marked so. Most of them have been claimed by then, and need no mark any more.
+MARK_AFTER = 0.5
+#: Most jobs that are marked in one go: requests wait for the same writer.
+MARK_BATCH = 100
 
 
 class Relay:
-    """A thread that publishes accepted jobs in batches and marks them published."""
+    """A thread that publishes accepted jobs in batches and marks them published a little later."""
 
     def __init__(self, publisher: Publisher, commits: GroupCommit) -> None:
         self._publisher = publisher
         self._commits = commits
         self._buffer: queue.Queue[DueJob] = queue.Queue(BUFFER)
+        self._unmarked: list[DueJob] = []
+        self._mark_at = 0.0
         threading.Thread(target=self._run, name="relay", daemon=True).start()
 
     def hand_over(self, accepted: DueJob) -> None:
@@ -41,23 +47,38 @@ class Relay:
 
     def _run(self) -> None:
         while True:
-            batch = self._next_batch()
-            if not batch:
-                continue
-            try:
-                self._publisher.publish(batch)
-            except NotPublished as reason:
-                logger.warning("not published, the beat container will: %s", reason)
-                time.sleep(PAUSE)
-                continue
-            try:
-                self._commits.run(partial(mark_published, jobs=batch), timeout=30)
-            except Exception as error:  # the jobs stay due, and a second message does no harm
-                logger.warning("published but not marked so: %s", error)
+            if batch := self._next_batch():
+                self._publish(batch)
+            if self._unmarked and time.monotonic() >= self._mark_at:
+                self._mark()
 
     def _next_batch(self) -> list[DueJob]:
-        batch = [self._buffer.get()]
+        """Return jobs to publish; none, if there are none until it is time to mark others."""
+        try:
+            batch = [self._buffer.get(timeout=max(0, self._mark_at - time.monotonic()) if self._unmarked else None)]
+        except queue.Empty:
+            return []
         while len(batch) < self._publisher.batch_size and not self._buffer.empty():
             batch.append(self._buffer.get())
         # Those whose grace has passed belong to the beat container.
         return [job for job in batch if job.due_at > time.time() + RELAY_GRACE / 5]
+
+    def _publish(self, batch: list[DueJob]) -> None:
+        try:
+            self._publisher.publish(batch)
+        except NotPublished as reason:
+            logger.warning("not published, the beat container will: %s", reason)
+            time.sleep(PAUSE)
+            return
+        if not self._unmarked:
+            self._mark_at = time.monotonic() + MARK_AFTER
+        self._unmarked += batch
+
+    def _mark(self) -> None:
+        published, self._unmarked = self._unmarked, []
+        for start in range(0, len(published), MARK_BATCH):
+            part = published[start : start + MARK_BATCH]
+            try:
+                self._commits.run(partial(mark_published, jobs=part), timeout=30)
+            except Exception as error:  # the jobs stay due, and a second message does no harm
+                logger.warning("published but not marked so: %s", error)

@@ -179,7 +179,10 @@ class Ledger:
             options = connection.get_execution_options()
             if options.get("isolation_level") != "AUTOCOMMIT":
                 # FULL: the commit returns after fsync.
-                connection.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if options['durable'] else 'NORMAL'}")
+                synchronous = "FULL" if options["durable"] else "NORMAL"
+                if connection.info.get("synchronous") != synchronous:
+                    connection.exec_driver_sql(f"PRAGMA synchronous = {synchronous}")
+                    connection.info["synchronous"] = synchronous
                 # IMMEDIATE: take the write lock now. A lock upgraded later fails at once instead of waiting.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
 

@@ -8,6 +8,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -15,17 +16,30 @@ from sqlalchemy import Connection
 from jobs.ledger.database import Ledger
 
 T = TypeVar("T")
-Write = tuple[Callable[[Connection], Any], Future[Any]]
+Item = TypeVar("Item")
 
 #: Most writes in one transaction: keeps the slowest answer of a batch near the fastest.
 MAX_BATCH = 256
 
 
-class _WriteFailed(Exception):
-    """One write of a batch raised an exception: the cause of this one."""
+@dataclass(frozen=True, eq=False, slots=True)
+class _Write:
+    """A write of its own, or, with an item, one that is done together with others of the same work."""
 
-    def __init__(self, write: Write) -> None:
-        self.write = write
+    work: Callable[..., Any]
+    item: Any
+    future: Future[Any]
+
+
+#: Stands for the item of a write of its own.
+_ALONE = object()
+
+
+class _WriteFailed(Exception):
+    """One write of a batch, or several that were done together, raised an exception: the cause of this one."""
+
+    def __init__(self, writes: list[_Write]) -> None:
+        self.writes = writes
 
 
 class GroupCommit:
@@ -33,7 +47,7 @@ class GroupCommit:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._waiting: queue.SimpleQueue[Write] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Write] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="group-commit", daemon=True).start()
 
     def run(self, work: Callable[[Connection], T], timeout: float) -> T:
@@ -43,8 +57,20 @@ class GroupCommit:
         ``timeout`` seconds, and whatever the work or the commit raised: then nothing was written, except that after a
         :class:`TimeoutError` the work may have been under way and be written after all.
         """
-        future: Future[T] = Future()
-        self._waiting.put((work, future))
+        value: T = self._wait_for(work, _ALONE, timeout)
+        return value
+
+    def gather(self, work: Callable[[Connection, list[Item]], None], item: Item, timeout: float) -> None:
+        """Run ``work(connection, items)`` once for this item and for all others that wait for the same work.
+
+        For what a database does faster for many rows at once. When that fails it is run again for each item alone, so
+        that one which cannot be written fails alone. Otherwise as :meth:`run`.
+        """
+        self._wait_for(work, item, timeout)
+
+    def _wait_for(self, work: Callable[..., Any], item: Any, timeout: float) -> Any:
+        future: Future[Any] = Future()
+        self._waiting.put(_Write(work, item, future))
         try:
             return future.result(timeout)
         except TimeoutError:
@@ -58,35 +84,53 @@ class GroupCommit:
                 batch.append(self._waiting.get())
             self._commit(batch)
 
-    def _commit(self, batch: list[Write]) -> None:
+    def _commit(self, batch: list[_Write]) -> None:
         """Commit a batch. Those of its writes that fail are told so, and the others are tried again without them."""
-        begun: list[Write] | None = None
+        begun: list[_Write] | None = None
+        together = True
         while begun is None or begun:
             try:
                 with self._ledger.writing() as connection:
                     begun = _begin(batch) if begun is None else begun
-                    values = [_call(write, connection) for write in begun]
+                    calls = _calls(begun, together=together)
+                    values = [_call(writes, connection) for writes in calls]
             except _WriteFailed as failed:
                 assert begun is not None
-                begun.remove(failed.write)
-                failed.write[1].set_exception(failed.__cause__)
+                if len(failed.writes) > 1:
+                    together = False  # to find out which of them it is
+                else:
+                    begun.remove(failed.writes[0])
+                    failed.writes[0].future.set_exception(failed.__cause__)
             except Exception as error:
-                for _, future in _begin(batch) if begun is None else begun:
-                    future.set_exception(error)
+                for write in _begin(batch) if begun is None else begun:
+                    write.future.set_exception(error)
                 return
             else:
-                for (_, future), value in zip(begun, values, strict=True):
-                    future.set_result(value)
+                for writes, value in zip(calls, values, strict=True):
+                    for write in writes:
+                        write.future.set_result(value)
                 return
 
 
-def _begin(batch: list[Write]) -> list[Write]:
+def _begin(batch: list[_Write]) -> list[_Write]:
     """Return those that have not been withdrawn; from here on they cannot be."""
-    return [(work, future) for work, future in batch if future.set_running_or_notify_cancel()]
+    return [write for write in batch if write.future.set_running_or_notify_cancel()]
 
 
-def _call(write: Write, connection: Connection) -> Any:
+def _calls(batch: list[_Write], *, together: bool) -> list[list[_Write]]:
+    """Return which writes are done by one call each: with ``together``, all items of the same work."""
+    calls: dict[Any, list[_Write]] = {}
+    for write in batch:
+        shared = together and write.item is not _ALONE
+        calls.setdefault(write.work if shared else write, []).append(write)
+    return list(calls.values())
+
+
+def _call(writes: list[_Write], connection: Connection) -> Any:
+    work = writes[0].work
     try:
-        return write[0](connection)
+        if writes[0].item is _ALONE:
+            return work(connection)
+        return work(connection, [write.item for write in writes])
     except Exception as error:
-        raise _WriteFailed(write) from error
+        raise _WriteFailed(writes) from error

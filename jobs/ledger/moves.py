@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
 
 from jobs.ledger import attempts, keys, mails
-from jobs.ledger.records import DueJob, IdempotencyKey, NewJob
+from jobs.ledger.records import DueJob, IdempotencyKey, NewJob, Outcome
 from jobs.ledger.schema import job
 from jobs.states import RUNNING, WAITING, State
 
@@ -34,7 +34,8 @@ _MARK_PUBLISHED = (
 _MARK_DUE = update(job).where(_THE_JOB, _WAITING, job.c.due_at.is_(None)).values(due_at=bindparam("now"))
 _CLAIM = (
     update(job)
-    .where(_THE_JOB, _WAITING)
+    # Concatenated, so that SQLite finds the rows by their ids and does not walk through all jobs that wait.
+    .where(job.c.id.in_(bindparam("keys", expanding=True)), job.c.state.concat("").in_(WAITING))
     # A stray second message must not start a retry before its back-off has passed.
     .where((job.c.state == State.PENDING) | job.c.due_at.is_(None) | (job.c.due_at <= bindparam("now")))
     .values(
@@ -47,7 +48,7 @@ _CLAIM = (
         info=None,
         error=None,
     )
-    .returning(job.c.attempts)
+    .returning(job.c.id, job.c.attempts)
 )
 _PROGRESS = (
     update(job)
@@ -116,16 +117,19 @@ def mark_due(connection: Connection, job_ids: Iterable[str]) -> int:
     return sum(connection.execute(_MARK_DUE, {"key": job_id, "now": now}).rowcount for job_id in job_ids)
 
 
-def claim(connection: Connection, job_id: str, by: str) -> int | None:
-    """Start a waiting job for the worker ``by``; return the number of this attempt, or ``None`` if it is not to run."""
-    return connection.execute(_CLAIM, {"key": job_id, "by": by, "now": time.time()}).scalar()
+def claim(connection: Connection, job_ids: Sequence[str], by: str) -> dict[str, int]:
+    """Start waiting jobs for the worker ``by``; return the number of this attempt for each of those that are to run."""
+    if not job_ids:
+        return {}
+    claimed = connection.execute(_CLAIM, {"keys": job_ids, "by": by, "now": time.time()})
+    return {row.id: row.attempts for row in claimed}
 
 
 def adopt(connection: Connection, new: NewJob, by: str) -> int | None:
     """Claim a job that was sent by ``task.delay()`` and so has no row yet: write one that is started already."""
     if connection.execute(select(job.c.id).where(job.c.id == new.id)).first() is None:
         add(connection, new)
-    return claim(connection, new.id, by)
+    return claim(connection, [new.id], by).get(new.id)
 
 
 def report_progress(connection: Connection, job_id: str, attempt: int, info: dict[str, Any]) -> bool:
@@ -135,10 +139,18 @@ def report_progress(connection: Connection, job_id: str, attempt: int, info: dic
     return found.rowcount == 1
 
 
-def succeed(connection: Connection, job_id: str, attempt: int, result: Any) -> bool:
-    """End a running job well. ``result`` must be JSON."""
-    found = connection.execute(_SUCCEED, {"key": job_id, "attempt": attempt, "now": time.time(), "outcome": result})
-    return found.rowcount == 1
+def succeed(connection: Connection, *outcomes: Outcome) -> int:
+    """End running jobs well; return how many of the outcomes still fitted."""
+    if not outcomes:
+        return 0
+    found = connection.execute(
+        _SUCCEED,
+        [
+            {"key": each.job_id, "attempt": each.attempt, "now": each.ended_at, "outcome": each.result}
+            for each in outcomes
+        ],
+    )
+    return found.rowcount
 
 
 def fail(connection: Connection, job_id: str, error: str, *, attempt: int | None = None, by: str | None = None) -> bool:

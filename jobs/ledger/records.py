@@ -132,6 +132,24 @@ class Attempt:
         return identity.display_name(self.worker)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a run of a job has come to, as the run itself tells it."""
+
+    job_id: str
+    #: Which of its claims this run is.
+    attempt: int
+    #: ``SUCCESS``, ``FAILURE``, or ``RETRY`` when the task has asked for another run.
+    state: State = State.SUCCESS
+    #: JSON.
+    result: Any = None
+    #: Why there is no result: one plain sentence.
+    error: str = ""
+    #: When it is to be run again.
+    due_at: float = 0
+    ended_at: float = field(default_factory=time.time)
+
+
 def ids_after(first: str, count: int) -> list[str]:
     """Return the ids of ``count`` jobs that are accepted together: the first one, and those that follow from it.
 

@@ -15,16 +15,20 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import identity
-from jobs.errors import sentence
+from jobs.errors import JobFailed, sentence
 from jobs.ledger import moves, queries
 from jobs.ledger.database import ledger
+from jobs.ledger.records import Outcome
 from jobs.settings import settings
 from jobs.states import State
 
 logger = get_logger(__name__)
 
-#: Seconds a pool process goes on trying to store a result before it gives the job back to the queue.
-STORE_PATIENCE = 90.0
+#: Seconds that a pool process goes on trying to report progress before it gives the job back to the queue.
+PATIENCE = 90.0
+
+#: What the run in this pool process has come to, until the main process is told. A process runs one job at a time.
+_outcome: Outcome | None = None
 
 
 class LedgerBackend(BaseBackend):
@@ -41,25 +45,20 @@ class LedgerBackend(BaseBackend):
         request: Any = None,
         **_options: Any,
     ) -> Any:
-        """Write what the run reports; a report that no longer fits the row (cancelled, taken over) is dropped.
+        """In a pool process, keep what a run has come to, for the main process; write only its progress.
 
-        Celery acknowledges the message whether this succeeds or not. So a pool process that cannot write asks for the
-        message to be requeued, by raising ``Reject``; the main process lets the error pass, and the ledger's recovery
-        sees to the job.
+        In the main process, write what that says of a run: that its time is over, for instance. A report that no longer
+        fits the row (cancelled, taken over) is dropped.
         """
-        in_pool = current_process().name != "MainProcess"
-        try:
-            stored = ledger().insist(
-                lambda connection: _store(connection, task_id, result, state, request),
-                patience=STORE_PATIENCE if in_pool else 0,
-                durable=state != State.PROGRESS,
-            )
-        except SQLAlchemyError as error:
-            if in_pool:
-                raise Reject(error, requeue=True) from error
-            raise
-        if not stored:
-            logger.info("report %s of %s dropped: the job has moved on", state, task_id)
+        global _outcome
+        if current_process().name == "MainProcess":
+            with ledger().writing() as connection:
+                if not _tell(connection, task_id, result, state):
+                    logger.info("report %s of %s dropped: the job has moved on", state, task_id)
+        elif state == State.PROGRESS:
+            _report_progress(task_id, request.attempt, result)
+        else:
+            _outcome = _outcome_of(task_id, result, state, request)
         return result
 
     def get_task_meta(self, task_id: str, cache: bool = True) -> dict[str, Any]:
@@ -87,30 +86,52 @@ class LedgerBackend(BaseBackend):
         }
 
 
-def _store(connection: Connection, task_id: str, result: Any, state: str, request: Any) -> bool:
-    """Make the move that a report stands for; return whether it fitted."""
-    attempt = getattr(request, "attempt", None)
-    by = identity.worker_id()
-    if state == State.SUCCESS and attempt is not None:
+def take_outcome() -> Outcome | None:
+    """Return what the run that has just ended in this pool process has come to, if it was told."""
+    global _outcome
+    taken, _outcome = _outcome, None
+    return taken
+
+
+def _report_progress(task_id: str, attempt: int, info: Any) -> None:
+    try:
+        ledger().insist(
+            lambda connection: moves.report_progress(connection, task_id, attempt, moves.as_json(info)),
+            PATIENCE,
+            durable=False,
+        )
+    except SQLAlchemyError as error:
+        raise Reject(error, requeue=True) from error
+
+
+def _outcome_of(task_id: str, result: Any, state: str, request: Any) -> Outcome:
+    if state == State.SUCCESS:
         try:
-            result = moves.as_json(result)
+            return Outcome(job_id=task_id, attempt=request.attempt, result=moves.as_json(result))
         except (TypeError, ValueError) as error:
-            return moves.fail(connection, task_id, f"The result is not JSON: {error}.", attempt=attempt)
-        return moves.succeed(connection, task_id, attempt, result)
-    if state == State.PROGRESS and attempt is not None:
-        return moves.report_progress(connection, task_id, attempt, moves.as_json(result))
-    if state == State.RETRY and attempt is not None:
-        due_at = getattr(request, "due_at", None) or time.time()  # none, if the task raised Celery's Retry by itself
-        return moves.retry_later(connection, task_id, _reason(result), due_at, attempt=attempt)
+            state, result = State.FAILURE, JobFailed(f"The result is not JSON: {error}.")
+    return Outcome(
+        job_id=task_id,
+        attempt=request.attempt,
+        state=State(state),
+        error=_reason(result),
+        # None, if the task raised Celery's Retry by itself.
+        due_at=getattr(request, "due_at", None) or time.time(),
+    )
+
+
+def _tell(connection: Connection, task_id: str, result: Any, state: str) -> bool:
+    """Make the move that a report of the main process stands for; return whether it fitted."""
+    by = identity.worker_id()
     if state == State.RETRY:
-        # From the main process, about a run that the end of the worker has cut short: no retry that the task asked for.
+        # About a run that the end of the worker has cut short: no retry that the task asked for.
         held = task_id in queries.held_by(connection, by)
         moves.release(connection, [task_id], by, settings().max_deliveries, stopped=True)
         return held
     if state == State.REVOKED:
         return moves.cancel(connection, task_id) is not None
     if state == State.FAILURE:
-        return moves.fail(connection, task_id, _reason(result), attempt=attempt, by=by)
+        return moves.fail(connection, task_id, _reason(result), by=by)
     return False
 
 

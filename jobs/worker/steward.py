@@ -34,6 +34,7 @@ from jobs import heartbeat, identity
 from jobs.ledger import moves, queries, workers
 from jobs.ledger.database import ledger
 from jobs.settings import settings
+from jobs.worker import ledger_writer
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Steward:
             logger.warning("this worker was given up for dead, and its jobs given to others; it ends, to start anew")
             os._exit(os.EX_TEMPFAIL)
         orphans = held - {request.id for request in _current_requests()}
-        # Seen twice, since a message may be claimed in the pool before the main process hears of it.
+        # Seen twice, since a run may end, and be stored, between the two looks above.
         lost = orphans & self._suspects
         self._suspects = orphans - lost
         if lost:
@@ -167,6 +168,7 @@ def _on_init(sender: Any, **_: Any) -> None:
     global _steward
     _steward = Steward(sender)
     _steward.start()
+    ledger_writer.install(sender)
 
 
 @worker_ready.connect
@@ -202,4 +204,5 @@ def _on_shutting_down(how: str, **_: Any) -> None:
 @worker_shutdown.connect
 def _on_shutdown(**_: Any) -> None:
     if _steward is not None:
+        ledger_writer.writer().flush()
         _steward.stop()

@@ -13,16 +13,16 @@ PAGE, LARGEST_PAGE = 50, 500
 MAKE_JOBS = """
 from jobs.ledger import moves
 from jobs.ledger.database import ledger
-from jobs.ledger.records import NewJob
+from jobs.ledger.records import NewJob, Outcome
 
 for start in range(1, 10_001, 250):
     with ledger().writing() as connection:
         for number in range(start, start + 250):
             new = NewJob(type="add", queue="arithmetic", params={"a": number, "b": 0})
             moves.add(connection, new)
-            attempt = moves.claim(connection, new.id, "somebody/1")
+            attempt = moves.claim(connection, [new.id], "somebody/1")[new.id]
             if number % 100:
-                moves.succeed(connection, new.id, attempt, number)
+                moves.succeed(connection, Outcome(job_id=new.id, attempt=attempt, result=number))
             else:
                 moves.fail(connection, new.id, f"Number {number} failed.", attempt=attempt)
 """

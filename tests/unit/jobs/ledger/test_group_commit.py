@@ -90,3 +90,34 @@ def test_a_write_that_has_not_begun_is_withdrawn_when_nobody_waits_any_more(ledg
     with ledger.writing(), pytest.raises(TimeoutError):  # this holds the writers' lock
         commits.run(lambda connection: moves.add(connection, new), 0.1)
     assert commits.run(queries.backlog, 10) == 0
+
+
+def test_items_of_the_same_work_are_written_by_one_call_and_one_that_fails_fails_alone(ledger: Ledger) -> None:
+    commits = GroupCommit(ledger)
+    entered, go_on = threading.Event(), threading.Event()
+    calls: list[int] = []
+
+    def hold(_connection: Connection) -> None:
+        entered.set()
+        go_on.wait(10)
+
+    def add_all(connection: Connection, new: list[NewJob]) -> None:
+        calls.append(len(new))
+        moves.add(connection, *new)
+
+    jobs = [NewJob(type="heavy", queue="heavy", params={}) for _ in range(3)]
+    with ThreadPoolExecutor(6) as pool:
+        first = pool.submit(commits.run, hold, 10)
+        entered.wait(10)
+        futures = []
+        for new in (*jobs, jobs[0]):  # the last one has an id that is taken by then
+            futures.append(pool.submit(commits.gather, add_all, new, 10))
+            wait_until(lambda: commits._waiting.qsize() == len(futures), 10, "it waits")
+        other = pool.submit(commits.run, queries.backlog, 10)
+        wait_until(lambda: commits._waiting.qsize() == 5, 10, "all five wait")
+        go_on.set()
+        first.result(10)
+        errors = [type(future.exception(10)) for future in futures]
+    assert errors == [type(None), type(None), type(None), IntegrityError]
+    assert other.result() == 3
+    assert calls[:2] == [4, 1]  # all of them at once, then one by one

@@ -2,10 +2,11 @@ import time
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from jobs.ledger import attempts, keys, moves, queries, workers
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import RELAY_GRACE, IdempotencyKey, KeyReused, NewJob
+from jobs.ledger.records import RELAY_GRACE, IdempotencyKey, KeyReused, NewJob, Outcome
 from jobs.states import State
 
 MAX_DELIVERIES = 3
@@ -25,7 +26,7 @@ def row(ledger: Ledger, job_id: str) -> Any:
 
 def claim(ledger: Ledger, job_id: str, by: str = "w1") -> int | None:
     with ledger.writing() as connection:
-        return moves.claim(connection, job_id, by)
+        return moves.claim(connection, [job_id], by).get(job_id)
 
 
 def test_a_job_goes_its_way_from_submission_to_success(ledger: Ledger) -> None:
@@ -43,7 +44,7 @@ def test_a_job_goes_its_way_from_submission_to_success(ledger: Ledger) -> None:
         assert moves.report_progress(connection, new.id, attempt, {"percent": 40, "message": "on it"})
     assert (row(ledger, new.id).state, row(ledger, new.id).progress) == (State.PROGRESS, 40)
     with ledger.writing() as connection:
-        assert moves.succeed(connection, new.id, attempt, {"answer": 42})
+        assert moves.succeed(connection, Outcome(job_id=new.id, attempt=attempt, result={"answer": 42}))
     ended = row(ledger, new.id)
     assert (ended.state, ended.result, ended.progress, ended.worker) == (State.SUCCESS, {"answer": 42}, 100, "w1")
     assert ended.ended_at >= ended.started_at >= ended.created_at
@@ -69,7 +70,7 @@ def test_each_attempt_that_ended_in_another_is_remembered(ledger: Ledger) -> Non
     assert all((attempt.started_at or 0) <= attempt.ended_at for attempt in past)
 
     with ledger.writing() as connection:
-        assert moves.succeed(connection, new.id, 3, None)
+        assert moves.succeed(connection, Outcome(job_id=new.id, attempt=3, result=None))
         assert moves.expire(connection, time.time() + 1, 10) == 1
     with ledger.reading() as connection:
         assert attempts.past(connection, new.id) == []
@@ -106,12 +107,12 @@ def test_a_report_of_an_older_claim_is_dropped(ledger: Ledger) -> None:
         moves.release(connection, [new.id], "paused", MAX_DELIVERIES)
     assert claim(ledger, new.id, "other") == 2
     with ledger.writing() as connection:
-        assert not moves.succeed(connection, new.id, 1, "old")
+        assert not moves.succeed(connection, Outcome(job_id=new.id, attempt=1, result="old"))
         assert not moves.report_progress(connection, new.id, 1, {"percent": 1})
         assert not moves.fail(connection, new.id, "old", attempt=1)
         assert not moves.fail(connection, new.id, "old", by="paused")
         assert not moves.retry_later(connection, new.id, "old", time.time(), attempt=1)
-        assert moves.succeed(connection, new.id, 2, "new")
+        assert moves.succeed(connection, Outcome(job_id=new.id, attempt=2, result="new"))
     assert row(ledger, new.id).result == "new"
 
 
@@ -123,7 +124,7 @@ def test_cancelling_ends_a_job_for_good(ledger: Ledger, running: bool) -> None:
     with ledger.writing() as connection:
         assert moves.cancel(connection, new.id) == (State.STARTED if running else State.PENDING)
         assert moves.cancel(connection, new.id) is None
-        assert not moves.succeed(connection, new.id, 1, "too late")
+        assert not moves.succeed(connection, Outcome(job_id=new.id, attempt=1, result="too late"))
     assert claim(ledger, new.id) is None
     ended = row(ledger, new.id)
     assert (ended.state, ended.due_at) == (State.REVOKED, None)
@@ -249,3 +250,21 @@ def test_pages_hold_every_job_once_newest_first(ledger: Ledger) -> None:
     assert walk(in_states=[State.STARTED, State.PENDING]) == ids[::-1]
     assert walk(of_type="heavy") == ids[::-1]
     assert walk(of_type="add") == []
+
+
+def test_the_claim_of_many_jobs_finds_them_by_their_ids(ledger: Ledger) -> None:
+    """By the index on states SQLite would walk through all jobs that wait."""
+    new = [NewJob(type="add", queue="arithmetic", params={}) for _ in range(20)]
+    statements: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        statements.append((statement, parameters))
+
+    with ledger.writing() as connection:
+        moves.add(connection, *new)
+        event.listen(ledger._engine, "before_cursor_execute", note)
+        assert len(moves.claim(connection, [each.id for each in new], "w1")) == 20
+        event.remove(ledger._engine, "before_cursor_execute", note)
+        ((statement, parameters),) = statements
+        steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    assert [step.detail for step in steps] == ["SEARCH job USING INDEX sqlite_autoindex_job_1 (id=?)"]

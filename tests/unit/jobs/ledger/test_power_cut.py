@@ -23,7 +23,7 @@ from jobs.commands.migrate import upgrade
 from jobs.ledger import database, moves
 from jobs.ledger.database import Ledger
 from jobs.ledger.group_commit import GroupCommit
-from jobs.ledger.records import NewJob
+from jobs.ledger.records import NewJob, Outcome
 from jobs.states import State
 from tests.support.power_cut import Cut, Event, Log, cuts, events, record
 from tests.support.soundness import faults
@@ -57,12 +57,12 @@ def use_the_ledger(file: Path, log_file: Path) -> None:
             commits.run(partial(accept, new), 30)
             log.add(Event("promised", new.id, data=ACCEPTED))
             with ledger.writing(durable=False) as connection:
-                assert moves.claim(connection, new.id, f"worker {number}") == 1
+                assert moves.claim(connection, [new.id], f"worker {number}") == {new.id: 1}
             with ledger.writing(durable=False) as connection:
                 assert moves.report_progress(connection, new.id, 1, {"percent": 50})
             log.add(Event("asked", new.id, data=count))
             with ledger.writing() as connection:
-                assert moves.succeed(connection, new.id, 1, count)
+                assert moves.succeed(connection, Outcome(job_id=new.id, attempt=1, result=count))
             log.add(Event("promised", new.id, data=count))
 
     with ThreadPoolExecutor(THREADS) as pool:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from jobs import states
 from jobs.ledger import keys, moves, queries, workers
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import DueJob, IdempotencyKey, KeyReused, NewJob
+from jobs.ledger.records import DueJob, IdempotencyKey, KeyReused, NewJob, Outcome
 from jobs.ledger.schema import metadata
 from jobs.states import State
 from tests.support.project import ROOT, project_files
@@ -73,11 +73,11 @@ def bring_to(connection: Connection, state: str) -> NewJob:
     new = new_job()
     moves.add(connection, new)
     if state in (State.STARTED, State.PROGRESS, State.SUCCESS, State.FAILURE, State.RETRY):
-        moves.claim(connection, new.id, "w1")
+        moves.claim(connection, [new.id], "w1")
     if state == State.PROGRESS:
         moves.report_progress(connection, new.id, 1, {"percent": 50})
     elif state == State.SUCCESS:
-        moves.succeed(connection, new.id, 1, "result")
+        moves.succeed(connection, Outcome(job_id=new.id, attempt=1, result="result"))
     elif state == State.FAILURE:
         moves.fail(connection, new.id, "error", attempt=1)
     elif state == State.RETRY:
@@ -99,9 +99,11 @@ MOVES: dict[str, list[Move]] = {
     ],
     "mark_published": [lambda connection, new: moves.mark_published(connection, [new.due])],
     "mark_due": [lambda connection, new: moves.mark_due(connection, [new.id])],
-    "claim": [lambda connection, new: moves.claim(connection, new.id, "w2")],
+    "claim": [lambda connection, new: moves.claim(connection, [new.id], "w2")],
     "report_progress": [lambda connection, new: moves.report_progress(connection, new.id, 1, {"percent": 60})],
-    "succeed": [lambda connection, new: moves.succeed(connection, new.id, 1, "another result")],
+    "succeed": [
+        lambda connection, new: moves.succeed(connection, Outcome(job_id=new.id, attempt=1, result="another result"))
+    ],
     "fail": [
         lambda connection, new: moves.fail(connection, new.id, "another error", attempt=1),
         lambda connection, new: moves.fail(connection, new.id, "another error", by="w1"),
@@ -250,7 +252,7 @@ class Interleavings(RuleBasedStateMachine):
         if adopted and before is not None:
             attempt = moves.adopt(self.connection, self.jobs[which % len(self.jobs)], by)
         else:
-            attempt = moves.claim(self.connection, job_id, by)
+            attempt = moves.claim(self.connection, [job_id], by).get(job_id)
         if attempt is not None:
             assert before.state in states.WAITING
             assert attempt == before.attempts + 1
@@ -265,10 +267,11 @@ class Interleavings(RuleBasedStateMachine):
         if report == "progress":
             told = moves.report_progress(self.connection, job_id, attempt, {"percent": which % 101})
         elif report == "succeed":
-            told = moves.succeed(self.connection, job_id, attempt, f"result of attempt {attempt}")
+            outcome = Outcome(job_id=job_id, attempt=attempt, result=f"result of attempt {attempt}")
+            told = moves.succeed(self.connection, outcome) == 1
             if told:
                 assert job_id not in self.results, "a second result was accepted"
-                self.results[job_id] = f"result of attempt {attempt}"
+                self.results[job_id] = outcome.result
         elif report == "fail":
             told = moves.fail(self.connection, job_id, "no", attempt=attempt)
         else:
@@ -358,7 +361,7 @@ class Interleavings(RuleBasedStateMachine):
             row = self.row(job_id)
             if row is not None and row.attempts > attempt:
                 assert not moves.report_progress(self.connection, job_id, attempt, {"percent": 1})
-                assert not moves.succeed(self.connection, job_id, attempt, "too late")
+                assert not moves.succeed(self.connection, Outcome(job_id=job_id, attempt=attempt, result="too late"))
                 assert not moves.fail(self.connection, job_id, "too late", attempt=attempt)
                 assert not moves.retry_later(self.connection, job_id, "too late", time.time(), attempt=attempt)
 
@@ -370,9 +373,9 @@ class Interleavings(RuleBasedStateMachine):
         self.connection.exec_driver_sql("UPDATE job SET due_at = 0 WHERE due_at IS NOT NULL")  # time goes by
         for due in queries.due(self.connection, 100):
             moves.mark_published(self.connection, [due])
-            attempt = moves.claim(self.connection, due.id, "last")
+            attempt = moves.claim(self.connection, [due.id], "last")[due.id]
             assert attempt is not None
-            assert moves.succeed(self.connection, due.id, attempt, "at last")
+            assert moves.succeed(self.connection, Outcome(job_id=due.id, attempt=attempt, result="at last"))
         assert queries.backlog(self.connection) == 0
 
 

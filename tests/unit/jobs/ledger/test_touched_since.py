@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert
 
 from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import NewJob
+from jobs.ledger.records import NewJob, Outcome
 from jobs.ledger.schema import job
 from jobs.states import State
 
@@ -101,11 +101,11 @@ def test_a_small_table_is_told_whole_however_long_ago_the_moment_is(ledger: Ledg
 def test_old_jobs_that_run_or_end_now_are_told(ledger: Ledger) -> None:
     runs, ends, waits = add_jobs(ledger, 3)
     with ledger.writing(durable=False) as connection:
-        moves.claim(connection, runs, "w1")
-        moves.claim(connection, ends, "w1")
+        moves.claim(connection, [runs], "w1")
+        moves.claim(connection, [ends], "w1")
     moment = time.time()
     with ledger.writing(durable=False) as connection:
-        moves.succeed(connection, ends, 1, "done")
+        moves.succeed(connection, Outcome(job_id=ends, attempt=1, result="done"))
     with ledger.reading() as connection:
         told = queries.touched_since(connection, moment, LIMIT)
         assert told is not None

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from jobs import states
 from jobs.ledger import database, expiry, moves, queries
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import DueJob, NewJob
+from jobs.ledger.records import DueJob, NewJob, Outcome
 
 BATCH = 50
 #: A checkpoint after so many pages; fewer than otherwise, so that a short test has many.
@@ -55,10 +55,10 @@ def live(ledger: Ledger, jobs: int) -> None:
             )
         for new in batch:
             with ledger.writing(durable=False) as connection:
-                assert moves.claim(connection, new.id, "w1") == 1
+                assert moves.claim(connection, [new.id], "w1") == {new.id: 1}
                 assert moves.report_progress(connection, new.id, 1, {"percent": 50})
             with ledger.writing() as connection:
-                assert moves.succeed(connection, new.id, 1, "This task took 1 second.")
+                assert moves.succeed(connection, Outcome(job_id=new.id, attempt=1, result="This task took 1 second."))
         expiry.remove_old(ledger, time.time() - 1, budget=0.05)
 
 

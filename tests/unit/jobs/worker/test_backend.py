@@ -1,3 +1,4 @@
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -5,9 +6,10 @@ import pytest
 from celery.exceptions import Retry
 
 from jobs import identity
+from jobs.app import app
 from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import NewJob
+from jobs.ledger.records import NewJob, Outcome
 from jobs.states import State
 from jobs.worker import backend
 
@@ -18,13 +20,13 @@ def running(ledger: Ledger) -> NewJob:
     new = NewJob(type="heavy", queue="heavy", params={})
     with ledger.writing() as connection:
         moves.add(connection, new)
-        assert moves.claim(connection, new.id, identity.worker_id()) == 1
+        assert moves.claim(connection, [new.id], identity.worker_id()) == {new.id: 1}
     return new
 
 
-def put_back(ledger: Ledger, job: NewJob, **request: Any) -> bool:
+def put_back(ledger: Ledger, job: NewJob) -> bool:
     with ledger.writing() as connection:
-        return backend._store(connection, job.id, Retry("cut short"), State.RETRY, SimpleNamespace(**request))
+        return backend._tell(connection, job.id, Retry("cut short"), State.RETRY)
 
 
 def counts(ledger: Ledger, job: NewJob) -> tuple[str, int, int]:
@@ -33,9 +35,48 @@ def counts(ledger: Ledger, job: NewJob) -> tuple[str, int, int]:
     return row.state, row.retries, row.deaths
 
 
-def test_a_retry_that_the_task_asks_for_is_counted(ledger: Ledger, running: NewJob) -> None:
-    assert put_back(ledger, running, attempt=1, due_at=1.0)
-    assert counts(ledger, running) == (State.RETRY, 1, 0)
+@pytest.fixture
+def in_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "current_process", lambda: SimpleNamespace(name="ForkPoolWorker-1"))
+
+
+def told(result: Any, state: str, **request: Any) -> Outcome:
+    """Tell a pool process's backend of the end of a run; return what the main process is told."""
+    request = {"attempt": 2, **request}
+    backend.LedgerBackend(app).store_result("one", result, state, request=SimpleNamespace(**request))
+    outcome = backend.take_outcome()
+    assert outcome is not None
+    assert backend.take_outcome() is None
+    assert (outcome.job_id, outcome.attempt) == ("one", 2)
+    assert outcome.ended_at == pytest.approx(time.time(), abs=5)
+    return outcome
+
+
+@pytest.mark.usefixtures("in_pool")
+def test_a_pool_process_gives_its_result_to_the_main_process() -> None:
+    outcome = told({"answer": (4, 2)}, State.SUCCESS)
+    assert (outcome.state, outcome.result) == (State.SUCCESS, {"answer": [4, 2]})
+
+
+@pytest.mark.usefixtures("in_pool")
+@pytest.mark.parametrize("result", [object(), float("nan"), {"a": {1}}])
+def test_a_result_that_is_not_json_is_a_failure(result: Any) -> None:
+    outcome = told(result, State.SUCCESS)
+    assert outcome.state is State.FAILURE
+    assert outcome.error.startswith("The result is not JSON: ")
+
+
+@pytest.mark.usefixtures("in_pool")
+def test_a_failure_is_told_in_a_sentence() -> None:
+    outcome = told(ZeroDivisionError("division by zero"), State.FAILURE)
+    assert (outcome.state, outcome.error) == (State.FAILURE, "ZeroDivisionError: division by zero")
+
+
+@pytest.mark.usefixtures("in_pool")
+def test_a_retry_is_told_with_its_time() -> None:
+    outcome = told(Retry("again"), State.RETRY, due_at=5.0)
+    assert (outcome.state, outcome.due_at) == (State.RETRY, 5.0)
+    assert told(Retry("again"), State.RETRY).due_at == pytest.approx(time.time(), abs=5)
 
 
 def test_a_run_that_the_end_of_its_worker_cuts_short_uses_up_no_retry(ledger: Ledger, running: NewJob) -> None:
@@ -48,6 +89,6 @@ def test_a_run_that_the_end_of_its_worker_cuts_short_uses_up_no_retry(ledger: Le
 def test_a_worker_that_ends_puts_back_nothing_of_others(ledger: Ledger, running: NewJob) -> None:
     with ledger.writing() as connection:
         moves.release(connection, [running.id], identity.worker_id(), max_deliveries=5)
-        assert moves.claim(connection, running.id, "another") == 2
+        assert moves.claim(connection, [running.id], "another") == {running.id: 2}
     assert not put_back(ledger, running)
     assert counts(ledger, running) == (State.STARTED, 0, 1)

@@ -42,7 +42,7 @@ def test_each_change_is_told_once(ledger: Ledger, connection: Connection) -> Non
     assert told(feed) == [(one, "PENDING"), (two, "PENDING")]
     assert told(feed) == []
     with ledger.writing(durable=False) as writing:
-        moves.claim(writing, one, "w1")
+        moves.claim(writing, [one], "w1")
     assert told(feed) == [(one, "STARTED")]
     with ledger.writing(durable=False) as writing:
         moves.report_progress(writing, one, 1, {"percent": 50})

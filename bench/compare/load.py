@@ -1,0 +1,66 @@
+"""The load: wrk in a container. It needs far less processor time for a request than any of the servers."""
+
+import json
+import os
+from dataclasses import dataclass
+
+from bench.compare.client import BODY
+from bench.compare.contestants import PREFIX, ROOT, docker
+
+CONNECTIONS = 32
+TOOLS = f"{PREFIX}_tools"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What wrk reports; the times of answers in seconds."""
+
+    answers: int
+    seconds: float
+    p50: float
+    p99: float
+    #: Answers with a status of 400 or more, and requests without an answer.
+    refused: int
+    broken: int
+
+    @property
+    def good(self) -> int:
+        """Return the number of requests that got what they asked for."""
+        return self.answers - self.refused
+
+
+def prepare() -> None:
+    """Build the image with the tools."""
+    base = os.environ.get("BASE_IMAGE") or "warren_base:trixie"
+    folder = ROOT / "bench/compare"
+    docker("build", "--tag", TOOLS, "--build-arg", f"BASE={base}", "--file", f"{folder}/Dockerfile.tools", str(folder))
+
+
+def submit(address: str, seconds: float) -> Load:
+    """Submit `add` jobs for so long."""
+    return _run(address, "/flask/add", seconds, BODY)
+
+
+def get(address: str, path: str, seconds: float) -> Load:
+    """Ask for a page for so long."""
+    return _run(address, path, seconds)
+
+
+def _run(address: str, path: str, seconds: float, *body: str) -> Load:
+    command = [
+        "wrk",
+        "--threads",
+        "1",
+        "--connections",
+        str(CONNECTIONS),
+        "--duration",
+        f"{seconds:g}s",
+        "--timeout",
+        "10s",
+    ]
+    mount = f"{ROOT}/bench/compare/load.lua:/load.lua:ro"
+    printed = docker(
+        *("run", "--rm", "--network", "host", "--volume", mount, TOOLS),
+        *(*command, "--script", "/load.lua", f"http://{address}:8080{path}", "--", *body),
+    )
+    return Load(**json.loads(printed.splitlines()[-1]))
