@@ -35,12 +35,12 @@ class Metric:
 
 
 METRICS = [
-    Metric("accepted, worker stopped", "burst", "per_second", "/s", True),
+    Metric("accepted/s, worker stopped", "burst", "per_second", "/s", True),
     Metric("p99 of accepting, worker stopped", "burst", "p99", "ms", False),
-    Metric("accepted, worker running", "sustained", "per_second", "/s", True),
+    Metric("accepted/s, worker running", "sustained", "per_second", "/s", True),
     Metric("p99 of accepting, worker running", "sustained", "p99", "ms", False),
-    Metric("finished meanwhile", "sustained", "finished_per_second", "/s", True),
-    Metric("drained", "drain", "per_second", "/s", True),
+    Metric("finished/s meanwhile", "sustained", "finished_per_second", "/s", True),
+    Metric("drained/s", "drain", "per_second", "/s", True),
     Metric("end to end, idle, p50", "idle", "p50", "ms", False),
     Metric("end to end, idle, p99", "idle", "p99", "ms", False),
     Metric("end to end under load, p50", "loaded", "p50", "ms", False),

@@ -231,6 +231,16 @@ def test_when_a_process_dies_of_a_bundle_all_its_messages_go_back(ledger: Ledger
     assert [request.fate for request in quick] == [("given back", State.STARTED)] * 3
 
 
+def test_when_the_time_of_a_bundle_is_over_all_its_messages_go_back(ledger: Ledger, worker: Worker) -> None:
+    quick = [Request(ledger, job_id, quick=True) for job_id in accept(ledger, 2)]
+    for request in quick:
+        worker.writer.claim(request)  # type: ignore[arg-type]
+    worker.turn()
+    worker.sent[0]["timeout_callback"](soft=False, timeout=120)
+    worker.sent[0]["error_callback"](Exception("the process was killed"))
+    assert [request.fate for request in quick] == [("given back", State.STARTED)] * 2
+
+
 def test_when_a_process_dies_of_one_job_celery_sees_to_it(ledger: Ledger, worker: Worker) -> None:
     (request,) = run(ledger, worker)
     worker.sent[0]["error_callback"](Exception("the process is gone"))
