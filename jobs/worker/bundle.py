@@ -72,8 +72,9 @@ class Bundle:
             correlation_id=self.requests[0].id,
             **self.requests[0].limits(),
         )
-        for request in self.requests:
-            request._apply_result = ref(result)
+        if result is not None:  # none from a pool that is closing: the end of the worker releases what it has claimed
+            for request in self.requests:
+                request._apply_result = ref(result)
 
     def _accepted(self, pid: int, moment: float) -> None:
         for request in self.requests:

@@ -118,7 +118,7 @@ class LedgerWriter:
 
     def _settle(self, ended: Iterable[Ended]) -> None:
         for request, outcome, celerys in ended:
-            seconds = outcome.ended_at - request.time_start
+            seconds = outcome.ended_at - (request.time_start or outcome.ended_at)
             self._tell("%s[%s] %s after %.3f s", request.name, request.id, _SAID[outcome.state], seconds)
             request.settle(celerys)
 

@@ -67,6 +67,7 @@ class Worker:
         self.later: list[tuple[float, Callable[[], None]]] = []
         self.free_slots = 0
         self.sent: list[dict[str, Any]] = []
+        self.closing = False
         hub = SimpleNamespace(call_soon=self.soon.append, call_later=lambda *call: self.later.append(call))
         self.writer = LedgerWriter(
             SimpleNamespace(
@@ -87,7 +88,7 @@ class Worker:
 
     def _send(self, _run: Any, **sent: Any) -> Any:
         self.sent.append(sent)
-        return set()  # something that can be referred to weakly
+        return None if self.closing else set()  # something that can be referred to weakly
 
     def _release(self) -> None:
         self.free_slots += 1
@@ -296,6 +297,19 @@ def test_a_worker_that_stops_writes_at_once(ledger: Ledger, worker: Worker, monk
     monkeypatch.setattr(worker_state, "should_stop", 0)
     store(worker, request)
     assert request.fate == ("acknowledged", State.SUCCESS)
+
+
+def test_a_pool_that_is_closing_takes_nothing_and_outcomes_are_stored_all_the_same(
+    ledger: Ledger, worker: Worker
+) -> None:
+    (ended,) = run(ledger, worker)
+    worker.closing = True
+    (claimed,) = (Request(ledger, job_id) for job_id in accept(ledger))
+    worker.writer.claim(claimed)  # type: ignore[arg-type]
+    store(worker, ended)
+    worker.turn()
+    assert ended.fate == ("acknowledged", State.SUCCESS)
+    assert claimed.fate is None
 
 
 def test_after_a_busy_turn_the_next_one_waits_for_more(ledger: Ledger, worker: Worker) -> None:
