@@ -1,10 +1,12 @@
 """How the containers are run: with as few rights as they can work with."""
 
 import json
+import os
 import re
 import stat
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,3 +135,11 @@ def test_every_link_of_the_front_page_leads_somewhere(stack: Stack) -> None:
         assert answer.status_code in (200, 202), link
         if link.endswith(".md"):
             assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_each_gunicorn_process_stays_on_a_processor_of_its_own(stack: Stack) -> None:
+    master = stack.inspect(stack.flask)["State"]["Pid"]
+    processes = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+    processors = [os.sched_getaffinity(int(pid)) for pid in processes]
+    assert [len(each) for each in processors] == [1] * len(processes)
+    assert len(set.union(*processors)) == min(len(processes), len(os.sched_getaffinity(0)))
