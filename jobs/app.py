@@ -5,7 +5,7 @@ from typing import Any
 from celery import Celery
 from kombu import Exchange, Queue
 
-from jobs.catalogue import ARITHMETIC, HEAVY, JOB_TYPES, QUEUES
+from jobs.catalogue import HEAVY, JOB_TYPES, QUEUES
 from jobs.settings import settings
 
 #: The one exchange that jobs are published to; the routing key is the queue's name.
@@ -35,8 +35,8 @@ class BoundedQueue(Queue):
 def prefetch(queue: str) -> int:
     """Return how many messages of a queue this worker may hold."""
     chosen = settings()
-    if queue == ARITHMETIC:
-        # Most of its jobs are quick, and many of them are claimed, run and acknowledged together.
+    if QUEUES[queue] == 1:
+        # Most of these jobs are quick, and many of them are claimed, run and acknowledged together.
         return chosen.celery_concurrency * chosen.celery_prefetch * QUICK_AHEAD
     if chosen.celery_queues == queue:
         return chosen.celery_concurrency * chosen.celery_prefetch

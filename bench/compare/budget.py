@@ -21,7 +21,13 @@ from bench.compare.row import Row, Size
 #: such as `json` or `threading`, belongs to whoever called it.
 PARTS = {
     "messages": ("/kombu/", "/amqp/", "/vine/", "/jobs/broker/"),
-    "ledger or results": ("/sqlalchemy/", "/pysqlite3/", "/jobs/ledger/", "/celery/backends/", "/jobs/worker/backend"),
+    "ledger or results": (
+        "/sqlalchemy/",
+        "/pysqlite3/",
+        "/jobs/ledger/",
+        "/celery/backends/",
+        "/jobs/worker/ledger_writer",
+    ),
     "logging": ("/logging/",),
     "validation": ("/pydantic/", "/webapp/intake", "/webapp/models", "/webapp/api/json_body"),
     "Flask": ("/flask/", "/apiflask/", "/werkzeug/"),

@@ -36,8 +36,6 @@ LOAD = 4
 PATIENCE = 90.0
 #: Seconds between two tries.
 PAUSE = 0.5
-#: Seconds for which lines of the log may gather.
-LOG_DELAY = 0.1
 
 _SAID = {State.SUCCESS: "succeeded", State.FAILURE: "failed", State.RETRY: "will be run again"}
 
@@ -63,7 +61,6 @@ class LedgerWriter:
         self._woken = False
         self._not_before = 0.0
         self._failing_since: float | None = None
-        self._lines_wait = False
 
     def claim(self, request: "JobRequest") -> None:
         """Claim a job soon and start it, or drop it if it is not to run. The pool has kept a slot for it."""
@@ -119,7 +116,7 @@ class LedgerWriter:
     def _settle(self, ended: Iterable[Ended]) -> None:
         for request, outcome, celerys in ended:
             seconds = outcome.ended_at - (request.time_start or outcome.ended_at)
-            self._tell("%s[%s] %s after %.3f s", request.name, request.id, _SAID[outcome.state], seconds)
+            job_log.logger.info("%s[%s] %s after %.3f s", request.name, request.id, _SAID[outcome.state], seconds)
             request.settle(celerys)
 
     def _start(self, bundles: Iterable[Bundle], attempts: dict[str, int]) -> None:
@@ -132,7 +129,7 @@ class LedgerWriter:
                     logger.info("%s[%s] dropped: it runs elsewhere, or has ended", request.name, request.id)
                     request.drop()
                 else:
-                    self._tell("%s[%s] started, attempt %d", request.name, request.id, attempt)
+                    job_log.logger.info("%s[%s] started, attempt %d", request.name, request.id, attempt)
                     claimed[request] = attempt
             if claimed:
                 bundle.start(self._controller.pool, claimed)
@@ -171,16 +168,6 @@ class LedgerWriter:
                 request.give_back()
             self._controller.semaphore.release()
 
-    def _tell(self, line: str, *values: Any) -> None:
-        job_log.logger.info(line, *values)
-        if not self._lines_wait:
-            self._lines_wait = True
-            self._controller.hub.call_later(LOG_DELAY, self._write_lines)
-
-    def _write_lines(self) -> None:
-        self._lines_wait = False
-        job_log.write()
-
 
 def _store(connection: Connection, outcomes: list[Outcome]) -> int:
     """Make the moves that outcomes stand for; return how many of them fitted."""
@@ -209,7 +196,7 @@ def install(controller: Any) -> None:
     """Make the writer of this worker."""
     global _writer
     _writer = LedgerWriter(controller)
-    job_log.install()
+    job_log.install(lambda *call: controller.hub.call_later(*call))  # the event loop is made later
 
 
 def writer() -> LedgerWriter:

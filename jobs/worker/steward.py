@@ -34,7 +34,7 @@ from jobs import heartbeat, identity
 from jobs.ledger import moves, queries, workers
 from jobs.ledger.database import ledger
 from jobs.settings import settings
-from jobs.worker import ledger_writer
+from jobs.worker import job_log, ledger_writer
 
 logger = logging.getLogger(__name__)
 
@@ -205,4 +205,5 @@ def _on_shutting_down(how: str, **_: Any) -> None:
 def _on_shutdown(**_: Any) -> None:
     if _steward is not None:
         ledger_writer.writer().flush()
+        job_log.write()
         _steward.stop()
