@@ -11,11 +11,9 @@ from bench.compare.row import Row
 
 def read(file: Path) -> "Figures":
     """Read the rows that were kept. Of a measurement that was made again with --add, the newest counts."""
-    newest: dict[tuple[str, str, int], Row] = {}
-    for line in file.read_text().splitlines():
-        row = json.loads(line)
-        newest[row["measurement"], row.get("contestant", ""), row.get("round", 0)] = row
-    return Figures(list(newest.values()))
+    rows: list[Row] = [json.loads(line) for line in file.read_text().splitlines()]
+    newest = {(row["measurement"], row.get("contestant", ""), row.get("round", 0)): row for row in rows}
+    return Figures(list(newest.values()), runs=sum(row["measurement"] == "machine" for row in rows))
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,8 @@ class Figures:
     """All rows, and questions to them."""
 
     rows: list[Row]
+    #: How often `bench/run.sh` was started for them.
+    runs: int = 1
 
     def of(self, measurement: str, contestant: str = "") -> list[Row]:
         """Return the rows of a measurement, one for each round."""

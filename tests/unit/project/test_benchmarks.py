@@ -39,6 +39,15 @@ def test_what_is_measured_again_replaces_the_older_row(tmp_path: Path) -> None:
     assert figures.read(file).median("drain", "rq", "per_second") == 2
 
 
+def test_the_page_says_that_figures_are_from_several_runs(tmp_path: Path) -> None:
+    machine = next(line for line in ROWS.read_text().splitlines() if '"machine"' in line)
+    file = tmp_path / "rows.jsonl"
+    file.write_text(ROWS.read_text())
+    assert "--add" not in page.text(figures.read(file))
+    file.write_text(ROWS.read_text() + machine + "\n")
+    assert "from 2 runs, one after the other (`--add`)" in page.text(figures.read(file))
+
+
 def test_the_page_says_where_warren_is_not_ahead(found: figures.Figures) -> None:
     others = page.ahead(found, ALL)
     text = page.text(found)
