@@ -2,6 +2,7 @@
 
 import os
 import random
+import socket
 from typing import Any
 
 #: The processors that this container may use, in another order in each container.
@@ -36,3 +37,17 @@ def pre_fork(server: Any, worker: Any) -> None:
 def post_fork(_server: Any, worker: Any) -> None:
     """Stay on that processor. The threads of a process run one at a time anyway, and wake each other faster there."""
     os.sched_setaffinity(0, {worker.processor})
+
+
+def _hold_back(request: Any, held: bool) -> None:
+    request.unreader.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, held)
+
+
+def pre_request(_worker: Any, request: Any) -> None:
+    """Hold the answer back until all of it is there: Gunicorn writes its head and its body one after the other."""
+    _hold_back(request, True)
+
+
+def post_request(_worker: Any, request: Any, _environ: Any, _response: Any) -> None:
+    """Send the answer, in one packet if it is small: a network that breaks cannot cut it in two."""
+    _hold_back(request, False)

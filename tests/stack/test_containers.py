@@ -143,3 +143,19 @@ def test_each_gunicorn_process_stays_on_a_processor_of_its_own(stack: Stack) -> 
     processors = [os.sched_getaffinity(int(pid)) for pid in processes]
     assert [len(each) for each in processors] == [1] * len(processes)
     assert len(set.union(*processors)) == min(len(processes), len(os.sched_getaffinity(0)))
+
+
+def test_a_small_answer_leaves_gunicorn_in_one_piece(stack: Stack) -> None:
+    """Or a network that breaks could leave a client with the head of an answer only."""
+    program = """
+import socket, struct
+with socket.create_connection(("127.0.0.1", 8000)) as connection:
+    for _ in range(50):
+        connection.sendall(b"GET /flask/healthz HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+        answer = b""
+        while not answer.endswith(b"}\\n"):
+            answer += connection.recv(65536)
+    # Linux' struct tcp_info, tcpi_data_segs_in: how many packets with data have come in.
+    print(*struct.unpack_from("I", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 152))
+"""
+    assert stack.docker("exec", stack.flask, "python", "-c", program).strip() == "50"
