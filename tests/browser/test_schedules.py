@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.support import live, mark
+from tests.browser.support import Watch, live, mark
 from tests.support.stack import Stack, wait_until
 
 
@@ -17,7 +17,8 @@ def no_schedules(stack: Stack) -> Iterator[None]:
         stack.http.delete(f"/flask/schedules/{schedule['name']}")
 
 
-def test_a_schedule_from_beginning_to_end(stack: Stack, page: Page) -> None:
+def test_a_schedule_from_beginning_to_end(stack: Stack, page: Page, watch: Watch) -> None:
+    watch.tolerate("status of 422")
     page.goto("/flask/schedules")
     expect(page.get_by_text("None.")).to_be_visible()
     unloaded = mark(page)
