@@ -157,6 +157,8 @@ start_containers() {
 	local name queues concurrency pids=()
 	mend_beside "$NGINX_CONTAINER"
 	step "$RABBITMQ_CONTAINER" start_rabbitmq
+	# Version 1.0 published Nginx itself, and a port has only one owner.
+	if [[ -n $(docker port "$NGINX_CONTAINER" 2>/dev/null) ]]; then remove "$NGINX_CONTAINER"; fi
 	step "$PORT_CONTAINER" start_port &
 	pids+=($!)
 	step "$FLASK_CONTAINER" start_flask &
@@ -179,8 +181,6 @@ start_rabbitmq() {
 
 start_port() {
 	describe_port
-	# An earlier version published Nginx itself, and a port has only one owner.
-	if [[ -n $(docker port "$NGINX_CONTAINER" 2>/dev/null) ]]; then remove "$NGINX_CONTAINER"; fi
 	renew "$PORT_CONTAINER"
 }
 

@@ -39,7 +39,7 @@ check_settings() {
 check_port() {
 	local address=$BIND_ADDRESS name
 	if [[ $address == 0.0.0.0 ]]; then address=127.0.0.1; fi
-	for name in "$PORT_CONTAINER" "$NGINX_CONTAINER"; do # Nginx: of an earlier version
+	for name in "$PORT_CONTAINER" "$NGINX_CONTAINER"; do # Nginx: in version 1.0
 		if docker port "$name" 8080/tcp 2>/dev/null | grep --quiet --line-regexp --fixed-strings "$BIND_ADDRESS:$PORT"; then return; fi
 	done
 	if (exec 3<>"/dev/tcp/$address/$PORT") 2>/dev/null; then
