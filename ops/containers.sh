@@ -274,8 +274,10 @@ tell_nginx() {
 workers() {
 	local name
 	printf '%s %s %s\n' "$CELERY_CONTAINER" "$CELERY_QUEUES" "$CELERY_CONCURRENCY"
-	containers_of worker | while read -r name; do
-		if [[ $name != "$CELERY_CONTAINER" && $name != *_new && $name != *_old ]]; then
+	containers_of worker | sed 's/_\(new\|old\)$//' | sort --unique --version-sort | while read -r name; do
+		if [[ $name == "$CELERY_CONTAINER" ]]; then continue; fi
+		mend "$name"
+		if container_exists "$name"; then
 			printf '%s %s %s\n' "$name" "$(label "$name" warren.queues)" "$(label "$name" warren.concurrency)"
 		fi
 	done
