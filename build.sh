@@ -54,7 +54,7 @@ main() {
 	check_file_system "$(file_system_inside "$DB_DIR")" "$DB_DIR"
 	build_images
 	only_one_at_a_time
-	step 'networks, volume, secrets' make_surroundings
+	step 'networks, volumes, secrets' make_surroundings
 	step 'schema of the ledger' migrate
 	if [[ $take_over == true ]]; then replace_other_home; fi
 	start_containers
@@ -111,7 +111,7 @@ docker_build() {
 # --- what the containers stand on ----------------------------------------------------------------
 
 make_surroundings() {
-	make_networks_and_volume
+	make_networks_and_volumes
 	claim "$SECRETS_DIR"
 	claim "$DB_DIR"
 	claim "$EXPORTS_DIR"
@@ -121,11 +121,12 @@ make_surroundings() {
 	if [[ $EXPORTS_DIR == */* ]]; then give_to_containers "$EXPORTS_DIR" "$EXPORTS_DIR"/*.csv; fi
 }
 
-make_networks_and_volume() {
+make_networks_and_volumes() {
 	# --internal: nothing outside can reach this network, and nothing in it can get out.
 	make_network "$NETWORK" --internal
 	make_network "$FRONT_NETWORK"
 	docker volume create "${STACK_LABELS[@]}" "$RABBITMQ_VOLUME"
+	docker volume create "${STACK_LABELS[@]}" "$PORT_VOLUME"
 }
 
 # make_network NAME ARGUMENT...
@@ -146,15 +147,20 @@ replace_other_home() {
 	printf 'Taking the stack %s over from %s\n' "$PREFIX" "$home"
 	remove_containers
 	remove_networks
-	step "volume $RABBITMQ_VOLUME" docker volume rm --force "$RABBITMQ_VOLUME"
-	step 'networks and volume, anew' make_networks_and_volume
+	step "volumes $RABBITMQ_VOLUME $PORT_VOLUME" docker volume rm --force "$RABBITMQ_VOLUME" "$PORT_VOLUME"
+	step 'networks and volumes, anew' make_networks_and_volumes
 }
 
 # --- containers, in order ------------------------------------------------------------------------
 
 start_containers() {
 	local name queues concurrency pids=()
+	mend_beside "$NGINX_CONTAINER"
 	step "$RABBITMQ_CONTAINER" start_rabbitmq
+	# Version 1.0 published Nginx itself, and a port has only one owner.
+	if [[ -n $(docker port "$NGINX_CONTAINER" 2>/dev/null) ]]; then remove "$NGINX_CONTAINER"; fi
+	step "$PORT_CONTAINER" start_port &
+	pids+=($!)
 	step "$FLASK_CONTAINER" start_flask &
 	pids+=($!)
 	step "$BEAT_CONTAINER" start_beat &
@@ -171,7 +177,11 @@ start_containers() {
 start_rabbitmq() {
 	describe_rabbitmq
 	renew "$RABBITMQ_CONTAINER"
-	wait_healthy "$RABBITMQ_CONTAINER"
+}
+
+start_port() {
+	describe_port
+	renew "$PORT_CONTAINER"
 }
 
 # In a container of its own, before anything is renewed. The ledger's address is kept under another name until it has
@@ -187,22 +197,17 @@ migrate() {
 
 start_flask() {
 	describe_flask
-	renew_flask
+	renew_beside "$FLASK_CONTAINER"
 }
 
 start_beat() {
 	describe_beat
 	renew "$BEAT_CONTAINER"
-	wait_healthy "$BEAT_CONTAINER"
 }
 
 start_nginx() {
 	describe_nginx
-	# The published port can have only one owner, so for about a second nobody is reached there. Draining first,
-	# clients that are there already are not cut off in the middle.
-	if ! up_to_date "$NGINX_CONTAINER"; then tell_nginx drain; fi
-	renew "$NGINX_CONTAINER"
-	wait_healthy "$NGINX_CONTAINER"
+	renew_beside "$NGINX_CONTAINER"
 	tell_nginx refresh
 }
 

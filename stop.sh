@@ -45,7 +45,7 @@ purge() {
 		printf 'Its data was left alone: the stack %s belongs to the folder %s. Remove it from there.\n' "$PREFIX" "$1"
 		return
 	fi
-	step "volume $RABBITMQ_VOLUME" docker volume rm --force "$RABBITMQ_VOLUME"
+	step "volumes $RABBITMQ_VOLUME $PORT_VOLUME" docker volume rm --force "$RABBITMQ_VOLUME" "$PORT_VOLUME"
 	purge_place 'exported files' "$EXPORTS_DIR" '*.csv' '*.part'
 	purge_place 'ledger' "$DB_DIR" 'backend.db*'
 	purge_place 'secrets' "$SECRETS_DIR" '*_password' rabbitmq_definitions.json 'database_url*' smtp_url

@@ -8,6 +8,7 @@ CONFIG=/etc/warren/nginx.conf
 UPSTREAM=/tmp/upstream.conf
 LOADED=/tmp/loaded.conf # a copy of what Nginx has read
 DRAINING=/tmp/draining
+LIFE=/run/warren/life BORROWED=/tmp/borrowed # see port.py
 
 # The line for nginx.conf. Without Flask it is a port where nothing listens: 503 at once, and / is served.
 upstream() {
@@ -26,7 +27,7 @@ reload() {
 	cp "$CONFIG" "$LOADED"
 }
 
-# A reload closes idle connections, also one on which a client is just sending its next request. So before a
+# A reload or a stop closes idle connections, also one on which a client is just sending its next request. So before a
 # planned one every answer says `Connection: close` for a second: nginx.conf looks for this file.
 drain() {
 	touch "$DRAINING"
@@ -52,7 +53,10 @@ refresh() {
 
 check() {
 	local status now
-	exec 3<>/dev/tcp/127.0.0.1/8080
+	# The port container has begun a new life, so our socket leads nowhere. Docker starts us again, and we get the new one.
+	if [[ -e $BORROWED ]] && ! cmp --silent "$BORROWED" "$LIFE"; then kill -TERM 1; fi
+
+	exec 3<>/dev/tcp/127.0.0.1/8081
 	printf 'GET /proxy-health HTTP/1.0\r\n\r\n' >&3
 	read -r -t 3 _ status _ <&3
 	[[ $status == 200 ]]
@@ -68,7 +72,7 @@ case ${1:-} in
 start)
 	upstream >"$UPSTREAM"
 	cp "$CONFIG" "$LOADED"
-	exec nginx -c "$CONFIG" -g 'daemon off;'
+	exec /etc/warren/port.py borrow nginx -c "$CONFIG" -g 'daemon off;'
 	;;
 drain | replace | refresh | check) "$1" ;;
 *)

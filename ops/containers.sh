@@ -15,13 +15,14 @@ image=          # what it runs
 arguments=()    # of `docker create`
 command=()      # empty: the image's own
 config_files=() # mounted files that are read once, at the start
+only_for=()     # not empty: only a change of this, or of those files, makes a new container
 second_network= # joined before the start, besides the one in the arguments
 
 # --- what each container is ----------------------------------------------------------------------
 
 # describe ROLE IMAGE MEMORY NETWORK: what all have in common.
 describe() {
-	role=$1 image=${PREFIX}_$2 command=() config_files=() second_network=
+	role=$1 image=${PREFIX}_$2 command=() config_files=() only_for=() second_network=
 	# shellcheck disable=SC2054  # the commas belong to --tmpfs
 	arguments=(
 		"${STACK_LABELS[@]}" --label "warren.role=$role"
@@ -117,10 +118,26 @@ describe_worker() {
 	)
 }
 
+# A published port cannot pass from one container to another. So its owner is never renewed, except for another port.
+describe_port() {
+	describe port nginx 32m "$FRONT_NETWORK"
+	arguments+=(
+		--publish "$BIND_ADDRESS:$PORT:8080"
+		--mount "type=bind,source=$WARREN_DIR/nginx,target=/etc/warren,readonly"
+		--volume "$PORT_VOLUME:/run/warren"
+		--health-cmd 'timeout 3 /etc/warren/port.py borrow true' --health-interval 5s
+	)
+	command=(/etc/warren/port.py hold)
+	config_files=("$WARREN_DIR/nginx/port.py")
+	only_for=("$BIND_ADDRESS:$PORT")
+}
+
 describe_nginx() {
 	describe nginx nginx "$NGINX_MEMORY" "$FRONT_NETWORK"
 	arguments+=(
-		--publish "$BIND_ADDRESS:$PORT:8080"
+		# A new owner of the port has a new socket
+		--label "warren.port=$(docker container inspect --format '{{.Id}}' "$PORT_CONTAINER")"
+		--volume "$PORT_VOLUME:/run/warren:ro"
 		--env "FLASK_CONTAINER=$FLASK_CONTAINER"
 		--mount "type=bind,source=$WARREN_DIR/nginx,target=/etc/warren,readonly"
 		--mount "type=bind,source=$WARREN_DIR/document_root,target=/usr/share/warren,readonly"
@@ -143,8 +160,12 @@ only_one_at_a_time() {
 # The described container in a few characters.
 spec() {
 	{
-		docker image inspect --format '{{.Id}}' "$image"
-		printf '%s\0' "${arguments[@]}" "${command[@]}" "$second_network"
+		if [[ ${#only_for[@]} -gt 0 ]]; then
+			printf '%s\0' "${only_for[@]}"
+		else
+			docker image inspect --format '{{.Id}}' "$image"
+			printf '%s\0' "${arguments[@]}" "${command[@]}" "$second_network"
+		fi
 		if [[ ${#config_files[@]} -gt 0 ]]; then cat -- "${config_files[@]}"; fi
 	} | sha256sum | cut -c 1-16
 }
@@ -166,30 +187,54 @@ remove() {
 # up_to_date NAME: is this container what is described?
 up_to_date() { [[ $(label "$1" warren.spec) == "$(spec)" ]]; }
 
-# renew NAME: replace the container if it is not as described; the new one is ready to start before the old
-# one stops. Meanwhile its work waits in the ledger and in the queues.
+# renew NAME: replace the container if it is not as described, and wait until it is healthy. The old one stops before
+# the new one starts, for the two would share a volume or a name at the broker; meanwhile the work waits in the ledger
+# and in the queues. If the new one fails, the old one takes its place again:
+#   NAME_new is made -> NAME becomes NAME_old and stops -> NAME_new becomes NAME, starts, is healthy -> NAME_old goes
 renew() {
-	remove "$1_new" # left by a run that was interrupted
-	if ! up_to_date "$1"; then
-		create "$1_new"
-		remove "$1"
-		docker rename "$1_new" "$1"
+	local name=$1
+	mend "$name"
+	# shellcheck disable=SC2064  # the name of now
+	trap "put_back '$name'" EXIT
+	if ! up_to_date "$name"; then
+		create "${name}_new"
+		if container_exists "${name}_old"; then
+			remove "$name" # an interrupted run has made it, and nobody has seen it healthy
+		elif container_exists "$name"; then
+			docker rename "$name" "${name}_old"
+			docker stop "${name}_old" >/dev/null
+		fi
+		docker rename "${name}_new" "$name"
 	fi
-	docker start "$1" >/dev/null
+	docker start "$name" >/dev/null
+	wait_healthy "$name"
+	trap - EXIT
+	remove "${name}_old"
 }
 
-# renew_flask: the new one takes over from the old one, so that no request finds nobody. Nginx asks for the
-# name, so the name is what changes hands, once the new container is healthy:
-#   NAME_new is made -> healthy -> NAME becomes NAME_old, NAME_new becomes NAME -> Nginx reloads -> NAME_old stops
-renew_flask() {
-	local name=$FLASK_CONTAINER
-	mend_flask
+# put_back NAME: after a renewal that has failed.
+put_back() {
+	if container_exists "$1_old"; then
+		remove "$1"
+		docker rename "$1_old" "$1"
+		docker start "$1" >/dev/null
+		printf 'The earlier %s was started again.\n' "$1"
+	fi
+	remove "$1_new"
+}
+
+# renew_beside NAME: replace the Flask or the Nginx container without a gap. Both can work beside their successor:
+#   NAME_new is made -> healthy -> NAME becomes NAME_old, NAME_new becomes NAME -> NAME_old ends what it has begun
+# Two Nginx share the published port (see nginx/port.py). Nginx asks for Flask by its name, so for Flask it is the name
+# that changes hands, and Nginx reloads.
+renew_beside() {
+	local name=$1
+	mend_beside "$name"
 	if ! container_running "$name"; then
 		renew "$name"
-		wait_healthy "$name"
 	elif ! up_to_date "$name"; then
 		# shellcheck disable=SC2064  # the name of now
-		trap "remove '${name}_new'" EXIT
+		trap "remove '${name}_new'; echo 'The earlier $name goes on.'" EXIT
 		create "${name}_new"
 		docker start "${name}_new" >/dev/null
 		wait_healthy "${name}_new"
@@ -197,20 +242,26 @@ renew_flask() {
 		tell_nginx drain
 		docker rename "$name" "${name}_old"
 		docker rename "${name}_new" "$name"
-		tell_nginx replace
-		remove "${name}_old"
+		retire_old "$name"
 	fi
 }
 
-# Wherever an earlier run was interrupted, there is one Flask container again, under its name.
-mend_flask() {
-	local name=$FLASK_CONTAINER
-	if ! container_exists "$name" && container_exists "${name}_old"; then docker rename "${name}_old" "$name"; fi
-	remove "${name}_new"
-	if container_exists "${name}_old"; then
-		tell_nginx replace
-		remove "${name}_old"
-	fi
+# retire_old NAME: let NAME_old go, once it gets no new requests.
+retire_old() {
+	if [[ $1 == "$FLASK_CONTAINER" ]]; then tell_nginx replace; fi
+	remove "$1_old"
+}
+
+# mend NAME: wherever an earlier run was interrupted, there is a container of this name again.
+mend() {
+	if ! container_exists "$1" && container_exists "$1_old"; then docker rename "$1_old" "$1"; fi
+	remove "$1_new"
+}
+
+# mend_beside NAME: the same for those whose successor is healthy before it gets the name.
+mend_beside() {
+	mend "$1"
+	if container_exists "$1_old"; then retire_old "$1"; fi
 }
 
 # tell_nginx COMMAND: one of nginx/control.sh; if there is an Nginx yet.
@@ -223,8 +274,10 @@ tell_nginx() {
 workers() {
 	local name
 	printf '%s %s %s\n' "$CELERY_CONTAINER" "$CELERY_QUEUES" "$CELERY_CONCURRENCY"
-	containers_of worker | while read -r name; do
-		if [[ $name != "$CELERY_CONTAINER" && $name != *_new ]]; then
+	containers_of worker | sed 's/_\(new\|old\)$//' | sort --unique --version-sort | while read -r name; do
+		if [[ $name == "$CELERY_CONTAINER" ]]; then continue; fi
+		mend "$name"
+		if container_exists "$name"; then
 			printf '%s %s %s\n' "$name" "$(label "$name" warren.queues)" "$(label "$name" warren.concurrency)"
 		fi
 	done
@@ -234,7 +287,6 @@ workers() {
 start_worker() {
 	describe_worker "$@"
 	renew "$1"
-	wait_healthy "$1"
 }
 
 # --- removing ------------------------------------------------------------------------------------
@@ -242,6 +294,7 @@ start_worker() {
 # remove_containers: the way in first, then those who do the work, and what they all use last.
 remove_containers() {
 	remove_role nginx
+	remove_role port
 	remove_role flask
 	remove_role worker beat
 	remove_role rabbitmq
@@ -280,7 +333,16 @@ wait_healthy() {
 		if ((restarts >= ${restarts_before:=$restarts} + 3)); then break; fi
 		sleep 0.3
 	done
-	docker logs --tail 20 "$1" 2>&1
-	die "$1 is not healthy after $((HEALTH_TIMEOUT - deadline + SECONDS)) s" \
+	docker logs --tail 15 "$1" 2>&1
+	die "$1 is not healthy after $((HEALTH_TIMEOUT - deadline + SECONDS)) s: $(how_it_is "$1")" \
 		"Its last lines are above."
+}
+
+# how_it_is NAME: its state in a few words.
+how_it_is() {
+	docker container inspect --format '{{.State.Status}}, last exit code {{.State.ExitCode -}}
+		{{if .State.OOMKilled}}, out of memory{{end -}}
+		{{if .RestartCount}}, started again {{.RestartCount}} times{{end -}}
+		{{$said := ""}}{{with .State.Health}}{{range .Log}}{{$said = .Output}}{{end}}{{end -}}
+		{{if $said}}, its healthcheck says: {{$said}}{{end}}' "$1"
 }

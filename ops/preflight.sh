@@ -35,13 +35,13 @@ check_settings() {
 	check_queues "$CELERY_QUEUES"
 }
 
-# A port is free if nobody answers there, or if it is our own Nginx who does.
+# A port is free if nobody answers there, or if it is ours already.
 check_port() {
-	local address=$BIND_ADDRESS
+	local address=$BIND_ADDRESS name
 	if [[ $address == 0.0.0.0 ]]; then address=127.0.0.1; fi
-	if docker port "$NGINX_CONTAINER" 8080/tcp 2>/dev/null | grep --quiet --line-regexp --fixed-strings "$BIND_ADDRESS:$PORT"; then
-		return
-	fi
+	for name in "$PORT_CONTAINER" "$NGINX_CONTAINER"; do # Nginx: in version 1.0
+		if docker port "$name" 8080/tcp 2>/dev/null | grep --quiet --line-regexp --fixed-strings "$BIND_ADDRESS:$PORT"; then return; fi
+	done
 	if (exec 3<>"/dev/tcp/$address/$PORT") 2>/dev/null; then
 		die "port $PORT on $address is in use by another program" \
 			"Stop that one, or choose another port: PORT=$((PORT + 10)) ./build.sh"

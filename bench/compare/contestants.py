@@ -80,8 +80,10 @@ class Contestant:
         """Start a container that was stopped or killed."""
         docker("start", self.container(role))
 
-    def address(self, role: str = "nginx") -> str:
-        """Return where a container listens. The port that Docker publishes would cost a process in between."""
+    def address(self, role: str = "") -> str:
+        """Return where a container listens, Nginx by default. The published port would cost a process in between."""
+        # In Warren a container of its own holds the port of Nginx.
+        role = role or ("port" if "port" in self.roles() else "nginx")
         networks = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
         return docker("inspect", "--format", networks, self.container(role)).split()[0]
 

@@ -75,6 +75,12 @@ def web_killed(scene: Scene) -> None:
     scene.stack.kill(scene.stack.flask)
 
 
+@fault("`kill -9` of the container that holds the port", full_only=SLOW, breaks_connections=True)
+def port_killed(scene: Scene) -> None:
+    running(scene, scene.stack.port_container)
+    scene.stack.kill(scene.stack.port_container)
+
+
 @fault("`kill -9` of the beat container", full_only=SLOW)
 def beat_killed(scene: Scene) -> None:
     running(scene, scene.stack.beat)
@@ -319,7 +325,7 @@ def queue_paused(scene: Scene) -> None:
 # --- the rest --------------------------------------------------------------------------------------------------------
 
 
-@fault("`./build.sh` renews every container", strikes=2, breaks_connections=True)
+@fault("`./build.sh` renews every container", strikes=2)
 def everything_renewed(scene: Scene) -> None:
     # A random size, which very likely differs from the last one: so every container has to be renewed.
     scene.stack.run("./build.sh", LOG_MAX_SIZE=f"{scene.dice.randint(11, 10_000)}m")

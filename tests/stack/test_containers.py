@@ -14,7 +14,7 @@ import pytest
 from jobs import __version__
 from tests.support.stack import PREFIX, Stack
 
-ROLES = ("nginx", "flask", "rabbitmq", "celery", "beat")
+ROLES = ("port_container", "nginx", "flask", "rabbitmq", "celery", "beat")
 
 
 @pytest.fixture(params=ROLES)
@@ -42,9 +42,9 @@ def test_nobody_is_root(stack: Stack, details: Any) -> None:
     assert stack.docker("exec", details["Id"], "id", "-u") != "0"
 
 
-def test_only_nginx_is_published_and_on_loopback(stack: Stack) -> None:
+def test_only_one_port_is_published_and_on_loopback(stack: Stack) -> None:
     published = {role: stack.inspect(getattr(stack, role))["HostConfig"]["PortBindings"] for role in ROLES}
-    assert published.pop("nginx") == {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(stack.port)}]}
+    assert published.pop("port_container") == {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(stack.port)}]}
     assert not any(published.values())
 
 
@@ -52,6 +52,7 @@ def test_each_container_is_in_its_networks_and_the_broker_is_out_of_reach(stack:
     front = f"{stack.prefix}_front_network"
     networks = {role: set(stack.inspect(getattr(stack, role))["NetworkSettings"]["Networks"]) for role in ROLES}
     assert networks == {
+        "port_container": {front},
         "nginx": {front},
         "flask": {front, stack.network},
         "rabbitmq": {stack.network},

@@ -138,7 +138,7 @@ def test_it_may_take_the_stack_over_when_told_to(stack: Stack, other: Stack) -> 
     other.run("./build.sh", "--take-over", timeout=BUILD_TIMEOUT)
     homes = {other.inspect(name)["Config"]["Labels"]["warren.dir"] for name in other.containers()}
     assert homes == {str(ROOT)}
-    assert len(other.containers()) == 5
+    assert len(other.containers()) == 6
     other.run("./build.sh")  # it is ours now
     other.run("./stop.sh", "--purge")
     assert not other.secrets.exists()

@@ -102,7 +102,7 @@ def test_a_wrong_argument_is_named_with_the_remedy(stack: Stack, arguments: list
     assert says in error
     assert empty == ""
     assert remedy
-    assert len(stack.containers()) == 5
+    assert len(stack.containers()) == 6
 
 
 def test_a_port_in_use_is_told_before_anything_is_made(stack: Stack, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ class Stack:
             # A worker that is stopped puts its jobs back 10 s before this; with the default of 30 tests would wait.
             "STOP_TIMEOUT": "20",
         }
+        self.port_container = f"{prefix}_port_container"
         self.nginx = f"{prefix}_nginx_container"
         self.flask = f"{prefix}_flask_container"
         self.rabbitmq = f"{prefix}_rabbitmq_container"

@@ -1,0 +1,63 @@
+"""./build.sh renews containers: nobody finds the port closed, and what fails its check does not stay."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.clients import asking
+from tests.support.stack import Stack, wait_until
+
+
+def ids(stack: Stack) -> dict[str, str]:
+    return {name: stack.inspect(name)["Id"] for name in stack.containers()}
+
+
+@pytest.mark.timeout(300)
+def test_all_containers_are_renewed_and_no_request_fails(stack: Stack) -> None:
+    before = ids(stack)
+    try:
+        with asking(stack) as answers:
+            stack.run("./build.sh", LOG_MAX_SIZE="7m")
+        after = ids(stack)
+        assert after.keys() == before.keys()
+        # The owner of the port has no reason to change, and two of them cannot be.
+        assert [name for name in after if after[name] == before[name]] == [stack.port_container]
+        answers.check(stack)
+    finally:
+        stack.run("./build.sh")
+
+
+#: A change that only these containers get, and do not survive: what they need is more. A container has to be healthy
+#: within HEALTH_TIMEOUT, and the first healthcheck comes after 3 s.
+CHANGES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "nginx": ({"NGINX_MEMORY": "6m"}, "nginx_container_new", "The earlier {} goes on."),
+    "flask": ({"WEB_THREADS": "3", "HEALTH_TIMEOUT": "1"}, "not healthy after 1 s", "The earlier {} goes on."),
+    "rabbitmq": ({"RABBITMQ_MEMORY": "40m"}, "out of memory", "The earlier {} was started again."),
+    "celery": ({"CELERY_MEMORY": "20m"}, "out of memory", "The earlier {} was started again."),
+    "beat": ({"BEAT_MEMORY": "20m"}, "out of memory", "The earlier {} was started again."),
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("role", CHANGES)
+def test_a_new_container_that_fails_its_check_goes_and_the_old_one_works_on(stack: Stack, role: str) -> None:
+    settings, reason, outcome = CHANGES[role]
+    before = ids(stack)
+    with asking(stack) as answers:
+        refused = stack.run("./build.sh", check=False, **settings)
+    assert refused.returncode != 0
+    said = refused.stdout + refused.stderr
+    assert reason in said
+    assert outcome.format(getattr(stack, role)) in said
+    assert ids(stack) == before
+    stack.wait_healthy()
+    answers.check(stack)
+
+
+def test_after_the_owner_of_the_port_has_died_the_stack_is_reached_again(stack: Stack) -> None:
+    restarts = stack.inspect(stack.port_container)["RestartCount"]
+    stack.kill(stack.port_container)
+    wait_until(lambda: stack.inspect(stack.port_container)["RestartCount"] > restarts, 30, "it was started again")
+    # Until Nginx has the new socket, this waits in its queue.
+    assert stack.http.get("/flask/healthz").status_code == 200
+    stack.wait_healthy()
