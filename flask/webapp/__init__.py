@@ -5,7 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobs import __version__
 from jobs.ledger.database import ledger
-from webapp import problems
+from webapp import metrics, problems
 from webapp.api import (
     compatibility,
     download,
@@ -15,6 +15,7 @@ from webapp.api import (
     json_body,
     openapi,
     queues,
+    scrape,
     submission,
     tasks,
     todos,
@@ -31,8 +32,10 @@ def create_app() -> APIFlask:
     app.request_class = json_body.JsonRequest
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    metrics.register(app)
     problems.register(app)
     openapi.configure(app)
+    app.register_blueprint(scrape.blueprint)  # not below /flask
     for_programs = (home, submission, tasks, download, events, todos, queues, health, compatibility)
     for_people = (pages, actions, live)
     for module in (*for_programs, *for_people):
