@@ -28,8 +28,8 @@ limit_request_line = 0
 errorlog = "-"
 accesslog = None  # Nginx keeps it
 
-# Each process counts its requests in files here, in memory, and any of them tells the figures of all (webapp/metrics.py).
-# Those of a process that has ended stay: what it has counted is still true.
+# Each process counts its requests in files here, in memory, and any of them tells the figures of all. The files of a
+# process that has ended stay, for what it has counted is still true.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="metrics_")
 
 

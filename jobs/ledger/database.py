@@ -219,8 +219,8 @@ class Ledger:
         # SQLite connections must not cross a fork, nor be closed by the child: keep them, unused.
         self._inherited.append(self._engine)
         self._engine = self._new_engine()
-        # Another thread may have held a lock of the old one at the fork. All of Gunicorn's processes are asked together,
-        # by their files, and nobody asks a pool process: so the new one needs no registry.
+        # Another thread may have held a lock of the old one at the fork. The new one needs no registry: Gunicorn's
+        # processes are asked together, by their files, and nobody asks a pool process.
         self._commit_times = _commit_times(registry=None)
 
 

@@ -187,7 +187,7 @@ def unfinished_in_states(connection: Connection) -> dict[tuple[State, str], int]
 
 
 def overdue(connection: Connection) -> tuple[int, float]:
-    """Count the jobs that should have been published by now, and return for how many seconds the first of them is due."""
+    """Count the jobs that should have been published by now; return also how many seconds the first is overdue."""
     now = time.time()
     found = connection.execute(select(func.count(), func.min(job.c.due_at)).where(job.c.due_at <= now)).one()
     return found[0], now - found[1] if found[0] else 0.0
@@ -214,7 +214,7 @@ def longest_wait(connection: Connection, queue: str) -> float:
         ),
     ]
     firsts = [connection.execute(select(func.min(line.subquery().c.ready_at))).scalar() for line in lines]
-    return max(0.0, *(now - first for first in firsts if first is not None))
+    return max(0.0, now - min((first for first in firsts if first is not None), default=now))
 
 
 def newest_seq(connection: Connection) -> int:

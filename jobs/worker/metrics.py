@@ -25,7 +25,7 @@ _RUN_DURATION = Histogram(
     ["task_type"],
     buckets=(0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200),
 )
-_ENDED = Counter("warren_jobs_ended", "Jobs that ended in this worker, by the state they ended in.", ["task_type", "state"])
+_ENDED = Counter("warren_jobs_ended", "Jobs that ended in a worker, by their state.", ["task_type", "state"])
 _RETRIES = Counter("warren_retries", "Runs that asked to be tried again.", ["task_type"])
 
 
