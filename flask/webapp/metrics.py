@@ -14,12 +14,12 @@ from jobs.catalogue import JOB_TYPES
 from jobs.ledger.records import NewJob
 from webapp.problems import Problem
 
-_submissions = Counter(
+_SUBMISSIONS = Counter(
     "warren_submissions",
     "Jobs that were accepted (202), and requests to submit some that were refused, by the status of the answer.",
     ["task_type", "status"],
 )
-_request_duration = Histogram(
+_REQUEST_DURATION = Histogram(
     "warren_http_request_duration_seconds",
     "How long it took until the answer to a request was ready to be sent.",
     ["method", "route"],
@@ -27,8 +27,8 @@ _request_duration = Histogram(
 )
 
 # What finds the counter of these labels: cached, it takes a tenth of the time.
-_submissions_of = cache(_submissions.labels)
-_duration_of = cache(_request_duration.labels)
+_submissions_of = cache(_SUBMISSIONS.labels)
+_duration_of = cache(_REQUEST_DURATION.labels)
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 #: Routes that take new jobs, besides those of `api/submission.py`.

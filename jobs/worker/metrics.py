@@ -7,6 +7,7 @@ import time
 
 from prometheus_client import Counter, Histogram, disable_created_metrics, start_http_server
 
+from jobs.catalogue import JOB_TYPES
 from jobs.ledger.records import Claim
 from jobs.states import ENDED, State
 
@@ -27,6 +28,11 @@ _RUN_DURATION = Histogram(
 )
 _ENDED = Counter("warren_jobs_ended", "Jobs that ended in a worker, by their state.", ["task_type", "state"])
 _RETRIES = Counter("warren_retries", "Runs that asked to be tried again.", ["task_type"])
+# Told as 0 from the start, or Prometheus could not see the first one as a rise.
+for _task_type in JOB_TYPES:
+    _RETRIES.labels(_task_type)
+    for _state in ENDED:
+        _ENDED.labels(_task_type, _state)
 
 
 def serve() -> None:
