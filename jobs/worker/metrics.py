@@ -37,7 +37,8 @@ for _task_type in JOB_TYPES:
 
 def serve() -> None:
     """Answer whoever asks, in a thread. Raises :class:`OSError` if another program has the port."""
-    disable_created_metrics()  # the moment at which each counter began would be a second figure for each
+    # The moment at which each counter began would be one more figure for each.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     start_http_server(PORT)
 
 

@@ -16,6 +16,6 @@ blueprint = APIBlueprint("scrape", __name__, enable_openapi=False)
 def metrics() -> Response:
     """Return all figures in Prometheus' text format."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     registry.register(LedgerCollector(ledger()))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)

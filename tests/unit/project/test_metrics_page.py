@@ -24,8 +24,9 @@ def test_the_table_has_each_metric_with_its_labels(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         record(connection, [sample], keep_since=0)
     found: dict[str, tuple[str, set[str]]] = {}
-    for metric in REGISTRY._names_to_collectors.values():
-        for family in metric.describe() if isinstance(metric, MetricWrapperBase) else ():
+    metrics = [metric for metric in REGISTRY._names_to_collectors.values() if isinstance(metric, MetricWrapperBase)]
+    for metric in metrics:
+        for family in metric.describe():
             if family.name.startswith("warren_"):
                 name = family.name + ("_total" if family.type == "counter" else "")
                 found[name] = (family.type, set(metric._labelnames))
