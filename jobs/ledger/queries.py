@@ -204,17 +204,17 @@ def longest_wait(connection: Connection, queue: str) -> float:
         (job.c.run_at > job.c.created_at, job.c.run_at),
         else_=job.c.created_at,
     ).label("ready_at")
-    waiting = select(ready_at).where(job.c.queue == queue, job.c.ended_at.is_(None)).limit(FIRST_IN_LINE)
+    first = select(ready_at).where(job.c.queue == queue).limit(FIRST_IN_LINE)
     lines = [
         # A short walk along an index for each.
-        waiting.where(job.c.due_at <= now).order_by(job.c.due_at),
+        first.where(job.c.due_at <= now).order_by(job.c.due_at),
         *(
-            waiting.where(job.c.state == state, job.c.due_at.is_(None), job.c.ended_at.is_(None)).order_by(job.c.seq)
+            first.where(job.c.state == state, job.c.due_at.is_(None), job.c.ended_at.is_(None)).order_by(job.c.seq)
             for state in WAITING
         ),
     ]
-    firsts = [connection.execute(select(func.min(line.subquery().c.ready_at))).scalar() for line in lines]
-    return max(0.0, now - min((first for first in firsts if first is not None), default=now))
+    oldest = [connection.execute(select(func.min(line.subquery().c.ready_at))).scalar() for line in lines]
+    return max(0.0, now - min((moment for moment in oldest if moment is not None), default=now))
 
 
 def newest_seq(connection: Connection) -> int:
