@@ -15,6 +15,7 @@ from webapp.api import (
     json_body,
     openapi,
     queues,
+    schedules,
     scrape,
     submission,
     tasks,
@@ -36,7 +37,7 @@ def create_app() -> APIFlask:
     problems.register(app)
     openapi.configure(app)
     app.register_blueprint(scrape.blueprint)  # not below /flask
-    for_programs = (home, submission, tasks, download, events, todos, queues, health, compatibility)
+    for_programs = (home, submission, tasks, download, events, todos, schedules, queues, health, compatibility)
     for_people = (pages, actions, live)
     for module in (*for_programs, *for_people):
         app.register_blueprint(module.blueprint, url_prefix="/flask")

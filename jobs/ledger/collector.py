@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import __version__
 from jobs.catalogue import QUEUES
-from jobs.ledger import queries, samples, workers
+from jobs.ledger import pauses, queries, samples, workers
 from jobs.ledger.database import Ledger
 from jobs.settings import settings
 from jobs.states import RUNNING
@@ -56,7 +56,8 @@ def _jobs(connection: Connection) -> Iterator[GaugeMetricFamily]:
     unfinished = queries.unfinished_in_states(connection)
     scheduled = queries.scheduled(connection)
     running = sum(count for (state, _), count in unfinished.items() if state in RUNNING)
-    waits = {queue: queries.longest_wait(connection, queue) for queue in QUEUES}
+    paused = dict.fromkeys(pauses.paused(connection), 1)
+    waits = {queue: queries.longest_wait(connection, queue) for queue in QUEUES if queue not in paused}
     outbox, outbox_age = queries.overdue(connection)
     backlog = {
         queue: sum(count for (_, of_queue), count in unfinished.items() if of_queue == queue) - scheduled.get(queue, 0)
@@ -65,6 +66,7 @@ def _jobs(connection: Connection) -> Iterator[GaugeMetricFamily]:
     yield _per_queue("warren_backlog_jobs", "Jobs that run, or could run now.", backlog)
     yield _per_queue("warren_scheduled_jobs", "Jobs whose time has not come.", scheduled)
     yield _per_queue("warren_oldest_waiting_seconds", "How long the job that could run now has waited longest.", waits)
+    yield _per_queue("warren_queue_paused", "Whether no job of the queue is started.", paused)
     yield GaugeMetricFamily("warren_running_jobs", "Jobs that run.", value=running)
     yield GaugeMetricFamily("warren_outbox_jobs", "Jobs that RabbitMQ should have been handed by now.", value=outbox)
     yield GaugeMetricFamily("warren_outbox_age_seconds", "How long the first of them is overdue.", value=outbox_age)

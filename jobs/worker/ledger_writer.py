@@ -127,7 +127,9 @@ class LedgerWriter:
                 # Taken out: a second message of the same job finds none.
                 claim = claims.pop(request.id, None)
                 if claim is None:
-                    logger.info("%s[%s] dropped: it runs elsewhere, or has ended", request.name, request.id)
+                    logger.info(
+                        "%s[%s] dropped: it runs elsewhere, has ended, or its queue is paused", request.name, request.id
+                    )
                     request.drop()
                 else:
                     job_log.logger.info("%s[%s] started, attempt %d", request.name, request.id, claim.attempt)
@@ -184,7 +186,9 @@ def _store(connection: Connection, outcomes: list[Outcome]) -> int:
 
 def _claim(connection: Connection, requests: list["JobRequest"], by: str) -> dict[str, Claim]:
     """Claim jobs; return the claims of those that are to run, by their ids."""
-    claims = moves.claim(connection, [request.id for request in requests if request.in_ledger], by)
+    ids = [request.id for request in requests if request.in_ledger]
+    claims = moves.claim(connection, ids, by)
+    moves.hold(connection, [job_id for job_id in ids if job_id not in claims])
     for request in requests:
         if not request.in_ledger and (claim := moves.adopt(connection, request.as_new_job(), by)):
             claims[request.id] = claim

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event
 
 from jobs import __version__
-from jobs.ledger import moves, queries, samples, workers
+from jobs.ledger import moves, pauses, queries, samples, workers
 from jobs.ledger.collector import LedgerCollector
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, Outcome, QueueSample
@@ -87,6 +87,22 @@ def test_a_job_waits_from_the_moment_at_which_it_could_start(ledger: Ledger) -> 
     with ledger.writing() as connection:
         moves.claim(connection, [published.id, late.id], "w1")
     assert waited() == 0
+
+
+def test_jobs_of_a_paused_queue_are_neither_late_nor_forgotten(ledger: Ledger) -> None:
+    accept(ledger, created_at=time.time() - 100)
+    with ledger.writing() as connection:
+        pauses.pause(connection, "heavy")
+    paused = told(ledger)
+    assert paused["warren_queue_paused heavy"] == paused["warren_backlog_jobs heavy"] == 1
+    assert paused["warren_oldest_waiting_seconds heavy"] == 0
+    assert paused["warren_outbox_jobs"] == paused["warren_outbox_age_seconds"] == 0
+    with ledger.writing() as connection:
+        pauses.resume(connection, "heavy")
+    resumed = told(ledger)
+    assert resumed["warren_queue_paused heavy"] == 0
+    assert resumed["warren_oldest_waiting_seconds heavy"] == pytest.approx(100, abs=5)
+    assert resumed["warren_outbox_jobs"] == 1
 
 
 def test_a_retry_waits_from_the_end_of_its_back_off(ledger: Ledger) -> None:
