@@ -3,6 +3,7 @@
 import os
 import random
 import socket
+import tempfile
 from typing import Any
 
 #: The processors that this container may use, in another order in each container.
@@ -26,6 +27,10 @@ control_socket_disable = True  # one would be opened by default
 limit_request_line = 0
 errorlog = "-"
 accesslog = None  # Nginx keeps it
+
+# Each process counts its requests in files here, in memory, and any of them tells the figures of all. The files of a
+# process that has ended stay, for what it has counted is still true.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="metrics_")
 
 
 def pre_fork(server: Any, worker: Any) -> None:

@@ -102,6 +102,8 @@ describe_worker() {
 		# Whoever waits for an answer goes before the jobs. Idle processors are theirs all the same.
 		--cpu-shares "$CELERY_CPU_SHARES"
 		--label "warren.queues=$2" --label "warren.concurrency=$3"
+		# A name that stands for all workers: whoever looks it up gets the addresses of those that run.
+		--network-alias "${PREFIX}_workers"
 		--env BROKER_USER=worker --env "WORKER_NAME=$1"
 		--env "CELERY_QUEUES=$2" --env "CELERY_CONCURRENCY=$3"
 	)

@@ -5,7 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobs import __version__
 from jobs.ledger.database import ledger
-from webapp import problems
+from webapp import metrics, problems
 from webapp.api import (
     compatibility,
     download,
@@ -16,6 +16,7 @@ from webapp.api import (
     openapi,
     queues,
     schedules,
+    scrape,
     submission,
     tasks,
     todos,
@@ -32,8 +33,10 @@ def create_app() -> APIFlask:
     app.request_class = json_body.JsonRequest
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    metrics.register(app)
     problems.register(app)
     openapi.configure(app)
+    app.register_blueprint(scrape.blueprint)  # not below /flask
     for_programs = (home, submission, tasks, download, events, todos, schedules, queues, health, compatibility)
     for_people = (pages, actions, live)
     for module in (*for_programs, *for_people):

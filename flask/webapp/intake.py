@@ -23,6 +23,7 @@ from jobs.ledger.database import Ledger, ledger
 from jobs.ledger.group_commit import GroupCommit
 from jobs.ledger.records import IdempotencyKey, NewJob, Priority, new_id
 from jobs.settings import settings
+from webapp import metrics
 from webapp.problems import unavailable
 
 T = TypeVar("T")
@@ -105,6 +106,7 @@ class Intake:
 
         first = self._store(new, key)
         if first == new[0].id:
+            metrics.accepted(new)
             for each in new:
                 if each.run_at is None:
                     self._relay.hand_over(each.due)

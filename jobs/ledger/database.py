@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
+from prometheus_client import REGISTRY, CollectorRegistry, Histogram
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -34,6 +35,22 @@ BUSY_TIMEOUT = 3.0
 CHECKPOINT_PAGES = 1000
 
 
+#: Where the times of commits are counted: from half a millisecond to as long as a request waits for its commit.
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0)
+
+
+def _commit_times(registry: CollectorRegistry | None) -> Histogram:
+    return Histogram(
+        "warren_ledger_commit_duration_seconds",
+        "How long commits took that have to be on the disk.",
+        buckets=BUCKETS,
+        registry=registry,
+    )
+
+
+_COMMIT_TIMES = _commit_times(REGISTRY)
+
+
 class LedgerFileChanged(SQLAlchemyError):
     """The ledger's file is not the one that this process began with: what is written now would be lost."""
 
@@ -47,9 +64,15 @@ class Ledger:
         self._file = Path(self._url.database) if self._sqlite and self._url.database else None
         #: Device and inode of the file, from the first moment on in which it was there.
         self._file_id = self._find_file()
+        self._commit_times = _COMMIT_TIMES
         self._engine = self._new_engine()
         self._inherited: list[Engine] = []
         os.register_at_fork(after_in_child=self._after_fork)
+
+    @property
+    def file(self) -> Path | None:
+        """The database's file, if it is SQLite's."""
+        return self._file
 
     def create(self) -> None:
         """Make an empty SQLite file, unless there is one. Raises :class:`OSError`.
@@ -102,6 +125,10 @@ class Ledger:
                 connection.execution_options(durable=durable)
                 with connection.begin():
                     yield connection
+                    began = time.perf_counter()
+                took = time.perf_counter() - began
+        if durable:
+            self._commit_times.observe(took)
 
     def insist(self, work: Callable[[Connection], T], patience: float, *, durable: bool = True) -> T:
         """Run ``work(connection)`` in a write transaction, again and again for ``patience`` seconds until it succeeds.
@@ -192,6 +219,9 @@ class Ledger:
         # SQLite connections must not cross a fork, nor be closed by the child: keep them, unused.
         self._inherited.append(self._engine)
         self._engine = self._new_engine()
+        # Another thread may have held a lock of the old one at the fork. The new one needs no registry: Gunicorn's
+        # processes are asked together, by their files, and nobody asks a pool process.
+        self._commit_times = _commit_times(registry=None)
 
 
 @cache

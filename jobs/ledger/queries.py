@@ -5,7 +5,19 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row, Select, and_, func, literal, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    func,
+    literal,
+    select,
+    union_all,
+)
 
 from jobs.ledger.pauses import MAY_START
 from jobs.ledger.records import RELAY_GRACE, DueJob, Job
@@ -14,6 +26,8 @@ from jobs.states import RUNNING, WAITING, State
 
 #: Jobs that a search by id looks at.
 LARGEST_SEARCH = 1000
+#: Jobs among which the one that has waited longest is looked for.
+FIRST_IN_LINE = 1000
 
 
 def find(connection: Connection, job_id: str) -> Job | None:
@@ -179,6 +193,51 @@ def _running() -> ColumnElement[bool]:
 def running(connection: Connection) -> list[Job]:
     """Return the jobs that run."""
     return _jobs(connection.execute(select(job).where(_running())))
+
+
+def unfinished_in_states(connection: Connection) -> dict[tuple[State, str], int]:
+    """Count the jobs that have not ended, per state and queue."""
+    statement = (
+        select(job.c.state, job.c.queue, func.count().label("jobs"))
+        .where(job.c.ended_at.is_(None))
+        .group_by(job.c.state, job.c.queue)
+    )
+    return {(State(row.state), row.queue): row.jobs for row in connection.execute(statement)}
+
+
+def overdue(connection: Connection) -> tuple[int, float]:
+    """Count the jobs that should have been published by now; return also how many seconds the first is overdue.
+
+    Those of a paused queue wait until it is resumed.
+    """
+    now = time.time()
+    statement = select(func.count(), func.min(job.c.due_at)).where(job.c.due_at <= now, MAY_START)
+    found = connection.execute(statement).one()
+    return found[0], now - found[1] if found[0] else 0.0
+
+
+def longest_wait(connection: Connection, queue: str) -> float:
+    """Return for how many seconds the job of a queue has waited that has waited longest and could start now; or 0.
+
+    Jobs are taken in the order in which they were published, so only the first of them are looked at.
+    """
+    now = time.time()
+    ready_at = case(
+        (job.c.state == State.RETRY, func.coalesce(job.c.due_at, job.c.published_at)),
+        (job.c.run_at > job.c.created_at, job.c.run_at),
+        else_=job.c.created_at,
+    ).label("ready_at")
+    first = select(ready_at).where(job.c.queue == queue).limit(FIRST_IN_LINE)
+    lines = [
+        # A short walk along an index for each.
+        first.where(job.c.due_at <= now).order_by(job.c.due_at),
+        *(
+            first.where(job.c.state == state, job.c.due_at.is_(None), job.c.ended_at.is_(None)).order_by(job.c.seq)
+            for state in WAITING
+        ),
+    ]
+    oldest = [connection.execute(select(func.min(line.subquery().c.ready_at))).scalar() for line in lines]
+    return max(0.0, now - min((moment for moment in oldest if moment is not None), default=now))
 
 
 def newest_seq(connection: Connection) -> int:

@@ -157,6 +157,16 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A job that a worker has just begun to run."""
+
+    #: The number of this attempt: 1 is the first.
+    attempt: int
+    #: Since when it could have been begun the first time.
+    ready_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a run of a job has come to, as the run itself tells it."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from jobs.ledger.records import QueueSample
 from jobs.ledger.schema import sample
@@ -19,3 +19,8 @@ def since(connection: Connection, moment: float) -> list[QueueSample]:
     """Return the samples taken after that time, oldest first."""
     rows = connection.execute(select(sample).where(sample.c.at > moment).order_by(sample.c.at))
     return [QueueSample(**row._mapping) for row in rows]
+
+
+def newest_at(connection: Connection) -> float | None:
+    """Return when the last samples were taken, if there are any."""
+    return connection.execute(select(func.max(sample.c.at))).scalar()

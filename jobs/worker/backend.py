@@ -21,6 +21,7 @@ from jobs.ledger.database import ledger
 from jobs.ledger.records import Outcome
 from jobs.settings import settings
 from jobs.states import State
+from jobs.worker import metrics
 
 logger = get_logger(__name__)
 
@@ -53,8 +54,11 @@ class LedgerBackend(BaseBackend):
         global _outcome
         if current_process().name == "MainProcess":
             with ledger().writing() as connection:
-                if not _tell(connection, task_id, result, state):
-                    logger.info("report %s of %s dropped: the job has moved on", state, task_id)
+                fitted = _tell(connection, task_id, result, state)
+            if fitted or state == State.REVOKED:  # who cancels a job writes its row at once
+                metrics.cut_short(request.task, State(state))
+            if not fitted:
+                logger.info("report %s of %s dropped: the job has moved on", state, task_id)
         elif state == State.PROGRESS:
             _report_progress(task_id, request.attempt, result)
         else:

@@ -34,7 +34,7 @@ from jobs import heartbeat, identity
 from jobs.ledger import moves, queries, workers
 from jobs.ledger.database import ledger
 from jobs.settings import settings
-from jobs.worker import job_log, ledger_writer
+from jobs.worker import job_log, ledger_writer, metrics
 
 logger = logging.getLogger(__name__)
 
@@ -174,6 +174,7 @@ def _on_init(sender: Any, **_: Any) -> None:
 @worker_ready.connect
 def _on_ready(**_: Any) -> None:
     logger.info("ready: %s", identity.worker_id())
+    metrics.serve()
 
 
 @worker_before_create_process.connect

@@ -20,7 +20,7 @@ for start in range(1, 10_001, 250):
         for number in range(start, start + 250):
             new = NewJob(type="add", queue="arithmetic", params={"a": number, "b": 0})
             moves.add(connection, new)
-            attempt = moves.claim(connection, [new.id], "somebody/1")[new.id]
+            attempt = moves.claim(connection, [new.id], "somebody/1")[new.id].attempt
             if number % 100:
                 moves.succeed(connection, Outcome(job_id=new.id, attempt=attempt, result=number))
             else:

@@ -1,5 +1,6 @@
 import fcntl
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -71,6 +73,33 @@ def test_writers_in_several_processes_take_turns(ledger: Ledger) -> None:
     assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 4
     with ledger.reading() as connection:
         assert queries.backlog(connection) == 100
+
+
+def test_a_commit_that_has_to_be_on_disk_is_timed(ledger: Ledger) -> None:
+    def commits() -> float:
+        return REGISTRY.get_sample_value("warren_ledger_commit_duration_seconds_count") or 0
+
+    before = commits()
+    with ledger.writing(durable=False) as connection:
+        moves.add(connection, new_job())
+    with pytest.raises(ZeroDivisionError), ledger.writing():
+        _ = 1 / 0
+    assert commits() == before
+    with ledger.writing() as connection:
+        moves.add(connection, new_job())
+    assert commits() == before + 1
+
+
+def test_a_process_that_is_forked_waits_for_no_lock_of_the_metrics(ledger: Ledger) -> None:
+    # As if another thread were just being asked for them.
+    with ledger._commit_times._sum._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # kills a process that waits
+            with ledger.writing() as connection:
+                moves.add(connection, new_job())
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_a_ledger_locked_by_others_is_an_error_after_a_known_time(

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from celery.exceptions import Retry
+from prometheus_client import REGISTRY
 
 from jobs import identity
 from jobs.app import app
@@ -20,7 +21,7 @@ def running(ledger: Ledger) -> NewJob:
     new = NewJob(type="heavy", queue="heavy", params={})
     with ledger.writing() as connection:
         moves.add(connection, new)
-        assert moves.claim(connection, [new.id], identity.worker_id()) == {new.id: 1}
+        assert moves.claim(connection, [new.id], identity.worker_id())[new.id].attempt == 1
     return new
 
 
@@ -86,9 +87,33 @@ def test_a_run_that_the_end_of_its_worker_cuts_short_uses_up_no_retry(ledger: Le
         assert [due.id for due in queries.due(connection, 10)] == [running.id]
 
 
+@pytest.mark.parametrize(
+    ("state", "counts"), [(State.FAILURE, True), (State.REVOKED, True), (State.RETRY, False)], ids=str
+)
+def test_a_run_that_the_worker_itself_stops_is_counted(
+    ledger: Ledger, running: NewJob, monkeypatch: pytest.MonkeyPatch, state: State, counts: bool
+) -> None:
+    monkeypatch.setattr(backend, "ledger", lambda: ledger)
+
+    def counted() -> float:
+        labels = {"task_type": "heavy", "state": state}
+        return REGISTRY.get_sample_value("warren_jobs_ended_total", labels) or 0
+
+    before = counted()
+    if state is State.REVOKED:
+        with ledger.writing() as connection:
+            moves.cancel(connection, running.id)
+    backend.LedgerBackend(app).store_result(running.id, "stopped", state, request=SimpleNamespace(task="heavy"))
+    assert counted() == before + counts
+    with ledger.reading() as connection:
+        found = queries.find(connection, running.id)
+    assert found is not None
+    assert found.state is state
+
+
 def test_a_worker_that_ends_puts_back_nothing_of_others(ledger: Ledger, running: NewJob) -> None:
     with ledger.writing() as connection:
         moves.release(connection, [running.id], identity.worker_id(), max_deliveries=5)
-        assert moves.claim(connection, [running.id], "another") == {running.id: 2}
+        assert moves.claim(connection, [running.id], "another")[running.id].attempt == 2
     assert not put_back(ledger, running)
     assert counts(ledger, running) == (State.STARTED, 0, 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from celery.worker import state as worker_state
+from prometheus_client import REGISTRY
 from sqlalchemy import Connection, event
 
 from jobs import identity
@@ -310,6 +311,49 @@ def test_a_pool_that_is_closing_takes_nothing_and_outcomes_are_stored_all_the_sa
     worker.turn()
     assert ended.fate == ("acknowledged", State.SUCCESS)
     assert claimed.fate is None
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"warren_{name}", {"task_type": "add", **labels}) or 0
+
+
+def test_runs_are_counted_by_what_they_come_to(ledger: Ledger, worker: Worker) -> None:
+    def counts() -> list[float]:
+        return [
+            counted("queue_wait_seconds_count"),
+            counted("run_duration_seconds_count"),
+            counted("jobs_ended_total", state="SUCCESS"),
+            counted("jobs_ended_total", state="FAILURE"),
+            counted("retries_total"),
+        ]
+
+    before = counts()
+    well, badly, again = run(ledger, worker, 3)
+    assert counts() == [before[0] + 3, *before[1:]]
+    store(worker, well)
+    store(worker, badly, state=State.FAILURE, error="It went wrong.")
+    store(worker, again, state=State.RETRY, error="Not yet.", due_at=time.time())
+    worker.turn()
+    assert [count - earlier for count, earlier in zip(counts(), before, strict=True)] == [3, 3, 1, 1, 1]
+    # The second run of a job is no wait in the queue: before it was the pause that the job had asked for.
+    worker.writer.claim(again)  # type: ignore[arg-type]
+    worker.turn()
+    assert look(ledger, again.id).attempts == 2
+    assert counted("queue_wait_seconds_count") == before[0] + 3
+
+
+@pytest.mark.parametrize("run_at", [None, -50])
+def test_a_wait_begins_when_the_job_could_have_started(ledger: Ledger, worker: Worker, run_at: float | None) -> None:
+    now = time.time()
+    new = NewJob(
+        type="add", queue="arithmetic", params={}, created_at=now - 100, run_at=None if run_at is None else now + run_at
+    )
+    with ledger.writing() as connection:
+        moves.add(connection, new)
+    before = counted("queue_wait_seconds_sum")
+    worker.writer.claim(Request(ledger, new.id))  # type: ignore[arg-type]
+    worker.turn()
+    assert counted("queue_wait_seconds_sum") - before == pytest.approx(50 if run_at else 100, abs=5)
 
 
 def test_after_a_busy_turn_the_next_one_waits_for_more(ledger: Ledger, worker: Worker) -> None:
