@@ -51,6 +51,11 @@ class Ledger:
         self._inherited: list[Engine] = []
         os.register_at_fork(after_in_child=self._after_fork)
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the SQLite file; ``None`` if the database is a server's."""
+        return self._file.parent if self._file is not None else None
+
     def create(self) -> None:
         """Make an empty SQLite file, unless there is one. Raises :class:`OSError`.
 
