@@ -95,7 +95,7 @@ def _gather(
     new = insert(notice).values(
         channel=channel,
         reason=reason,
-        count=1,
+        times=1,
         first_at=since,
         last_at=time.time(),
         sentence=sentence[:LONGEST],
@@ -106,8 +106,8 @@ def _gather(
         new.on_conflict_do_update(
             index_elements=[notice.c.channel, notice.c.reason],
             set_={
-                "count": notice.c.count + 1,
-                "first_at": case((notice.c.count == 0, new.excluded.first_at), else_=notice.c.first_at),
+                "times": notice.c.times + 1,
+                "first_at": case((notice.c.times == 0, new.excluded.first_at), else_=notice.c.first_at),
                 "last_at": new.excluded.last_at,
                 "sentence": new.excluded.sentence,
                 "job_id": new.excluded.job_id,
@@ -137,7 +137,7 @@ def take(connection: Connection, channel: str, now: float, stack: str) -> Delive
     values: dict[str, Any] = {"tries": row.tries + 1, "next_at": now + LEASE}
     if row.delivery_id is None:
         made = new_id()
-        values |= {"delivery_id": made, "body": json.dumps(_body(row, made, stack)), "count": 0}
+        values |= {"delivery_id": made, "body": json.dumps(_body(row, made, stack)), "times": 0}
     this = (notice.c.channel == channel) & (notice.c.reason == row.reason)
     written = connection.execute(update(notice).where(this).values(values).returning(notice)).one()
     return Delivery(id=written.delivery_id, reason=row.reason, body=written.body, tries=written.tries)
@@ -158,7 +158,7 @@ def put_off(connection: Connection, channel: str, delivery: Delivery, until: flo
 
 
 def _due(channel: str, now: float) -> ColumnElement[bool]:
-    gathered = (notice.c.count > 0) & (notice.c.first_at <= now - GATHER)
+    gathered = (notice.c.times > 0) & (notice.c.first_at <= now - GATHER)
     return (notice.c.channel == channel) & (notice.c.next_at <= now) & or_(notice.c.body.is_not(None), gathered)
 
 
@@ -175,7 +175,7 @@ def _body(row: Row[Any], delivery_id: str, stack: str) -> dict[str, Any]:
         "stack": stack,
         "reason": row.reason,
         "text": _failures(row, name) if about_job else _changes(row),
-        "count": row.count,
+        "count": row.times,
         "first_at": _iso(row.first_at),
         "last_at": _iso(row.last_at),
         "job": {"task_id": row.job_id, "task_type": name, "error": row.sentence} if about_job else None,
@@ -184,13 +184,13 @@ def _body(row: Row[Any], delivery_id: str, stack: str) -> dict[str, Any]:
 
 
 def _failures(row: Row[Any], kind: str) -> str:
-    if row.count == 1:
+    if row.times == 1:
         return f"A job of the kind {kind} failed: {row.sentence}"
-    return f"{row.count:,} jobs of the kind {kind} failed within {_span(row)}. The last one: {row.sentence}"
+    return f"{row.times:,} jobs of the kind {kind} failed within {_span(row)}. The last one: {row.sentence}"
 
 
 def _changes(row: Row[Any]) -> str:
-    more = f" This has changed {row.count:,} times within {_span(row)}." if row.count > 1 else ""
+    more = f" This has changed {row.times:,} times within {_span(row)}." if row.times > 1 else ""
     return f"{row.sentence}{more}"
 
 

@@ -139,7 +139,7 @@ notice = Table(
     # `failed:` and a kind of job, or `health:` and a part of the stack.
     Column("reason", String(96), primary_key=True),
     # What has happened since the last notice: how often, when, and the newest of it in one plain sentence.
-    Column("count", Integer, nullable=False),
+    Column("times", Integer, nullable=False),
     Column("first_at", Float, nullable=False),
     Column("last_at", Float, nullable=False),
     Column("sentence", Text, nullable=False),

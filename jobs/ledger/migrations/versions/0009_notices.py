@@ -14,7 +14,7 @@ def upgrade() -> None:
         "notice",
         sa.Column("channel", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.String(length=96), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
         sa.Column("first_at", sa.Float(), nullable=False),
         sa.Column("last_at", sa.Float(), nullable=False),
         sa.Column("sentence", sa.Text(), nullable=False),
