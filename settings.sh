@@ -40,6 +40,10 @@ EXPORT_EXPIRES=${EXPORT_EXPIRES:-86400}  # seconds an exported file can be downl
 # --- mail ----------------------------------------------------------------------------------------
 SMTP_URL=${SMTP_URL:-} # smtp://[user:password@]host[:port] or smtps://...; empty: mails are only recorded
 
+# --- notices -------------------------------------------------------------------------------------
+NOTIFY_URL=${NOTIFY_URL:-}   # http(s)://host[:port]/path, which gets a signed POST; empty: nothing is posted
+NOTIFY_MAIL=${NOTIFY_MAIL:-} # addresses with commas between them, by the server of SMTP_URL; empty: no mail
+
 # --- limits of the containers --------------------------------------------------------------------
 NGINX_MEMORY=${NGINX_MEMORY:-64m}
 FLASK_MEMORY=${FLASK_MEMORY:-512m}
@@ -55,7 +59,7 @@ HEALTH_TIMEOUT=${HEALTH_TIMEOUT:-120}       # seconds a container may take to be
 # --- names that follow from the prefix -----------------------------------------------------------
 BASE=${BASE_IMAGE:-warren_base:trixie} # what the Dockerfiles start FROM; a made one serves all prefixes
 NETWORK=${PREFIX}_network              # the whole system; --internal
-FRONT_NETWORK=${PREFIX}_front_network  # Nginx and Flask; workers only if they send mail
+FRONT_NETWORK=${PREFIX}_front_network  # Nginx and Flask; workers and beat only if they send mail or notices
 RABBITMQ_VOLUME=${PREFIX}_rabbitmq_data
 PORT_VOLUME=${PREFIX}_port # through it Nginx gets the published port
 PORT_CONTAINER=${PREFIX}_port_container

@@ -14,7 +14,7 @@ class Settings(BaseSettings):
     database_url: str = "sqlite:////db/backend.db"
     broker_host: str = "localhost"
     broker_user: str = "publisher"
-    #: Where ``database_url``, ``broker_password``, ``monitor_password`` and ``smtp_url`` are mounted, where needed.
+    #: Where ``database_url``, passwords, ``smtp_url`` and the addresses of notices are mounted, where needed.
     secrets_dir: Path = Path("/run/secrets")
 
     backlog_limit: int = Field(100_000, ge=1)
@@ -30,6 +30,16 @@ class Settings(BaseSettings):
     celery_concurrency: int = Field(8, ge=1)
     celery_prefetch: int = Field(4, ge=1)
     stop_timeout: float = Field(30, gt=0)
+
+    #: The prefix of the stack, by which it calls itself in notices.
+    stack: str = "my"
+    #: The channels that notices go to: ``webhook``, ``mail``, both with a comma between them, or none.
+    notices: str = ""
+
+    @property
+    def notice_channels(self) -> list[str]:
+        """The channels that notices go to; an empty list if nobody asked for notices."""
+        return self.notices.split(",") if self.notices else []
 
     @property
     def ledger_url(self) -> str:

@@ -69,6 +69,14 @@ describe_migrate() {
 	command=(python -m jobs.commands.migrate)
 }
 
+# pass_notices: say where notices go, if anywhere. Who sees a job fail notes it for them.
+pass_notices() {
+	local channels=''
+	if [[ -s $SECRETS_DIR/notify_url ]]; then channels=webhook; fi
+	if [[ -s $SECRETS_DIR/notify_mail ]]; then channels+=${channels:+,}mail; fi
+	if [[ -n $channels ]]; then arguments+=(--env "NOTICES=$channels" --env "STACK=$PREFIX"); fi
+}
+
 # What the three Python containers share: the ledger, the broker, their settings.
 describe_python() {
 	describe "$@"
@@ -91,6 +99,18 @@ describe_beat() {
 	arguments+=(--volume "$EXPORTS_DIR:/exports" --env BROKER_USER=publisher)
 	secret publisher_password broker_password
 	secret monitor_password monitor_password
+	pass_notices
+	# Beat sends the notices, and can reach out only then.
+	if [[ -s $SECRETS_DIR/notify_url ]]; then
+		secret notify_url notify_url
+		secret notify_secret notify_secret
+		second_network=$FRONT_NETWORK
+	fi
+	if [[ -s $SECRETS_DIR/notify_mail ]]; then
+		secret notify_mail notify_mail
+		secret smtp_url smtp_url
+		second_network=$FRONT_NETWORK
+	fi
 	command=(celery --app tasks beat --scheduler jobs.beat.scheduler:LedgerScheduler --loglevel INFO)
 }
 
@@ -109,6 +129,7 @@ describe_worker() {
 	)
 	pass CELERY_PREFETCH
 	secret worker_password broker_password
+	pass_notices
 	# Only a worker that sends mail can reach out. What build.sh was told counts for workers that are added, too.
 	if [[ -s $SECRETS_DIR/smtp_url ]]; then
 		secret smtp_url smtp_url

@@ -32,7 +32,25 @@ check_settings() {
 	[[ -z $SMTP_URL || $SMTP_URL =~ ^smtps?://([^/@[:space:]]*@)?[A-Za-z0-9_.-]+(:[0-9]{1,5})?/?$ ]] ||
 		die 'SMTP_URL is not the address of a mail server' \
 			'Write smtp://user:password@host:port or smtps://..., with %40 for an @ in the password and so on.'
+	check_notices
 	check_queues "$CELERY_QUEUES"
+}
+
+# The address is not repeated in the messages: there may be a token in it.
+check_notices() {
+	local address='[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+'
+	if [[ -n $NOTIFY_URL ]]; then
+		[[ $NOTIFY_URL =~ ^https?://[A-Za-z0-9_.-]+(:([1-9][0-9]{0,4}))?([/?][^[:space:]]*)?$ ]] ||
+			die 'NOTIFY_URL is not the address of a web server' \
+				'Write https://host/path or http://host:port/path. It takes no user and password; a token can be in the path.'
+		((${BASH_REMATCH[2]:-80} <= 65535)) || die 'the port in NOTIFY_URL is above 65535' 'Correct NOTIFY_URL, or unset it.'
+	fi
+	if [[ -n $NOTIFY_MAIL ]]; then
+		[[ $NOTIFY_MAIL =~ ^$address(, ?$address)*$ ]] || die "NOTIFY_MAIL=$NOTIFY_MAIL is not a list of mail addresses" \
+			'Write addresses with commas between them: NOTIFY_MAIL=oncall@example.com,ops@example.com'
+		[[ -n $SMTP_URL ]] || die 'NOTIFY_MAIL needs a mail server' \
+			'Say which one sends the mails: SMTP_URL=smtp://user:password@host:port'
+	fi
 }
 
 # A port is free if nobody answers there, or if it is ours already.

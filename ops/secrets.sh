@@ -15,13 +15,24 @@ make_secrets() {
 		definitions=${definitions//@${user^^}_HASH@/$(password_hash "$(<"$file")")}
 	done
 	keep_secret rabbitmq_definitions.json "$definitions"
-	# The address of the mail server has a password in it; without a server there is no file.
-	if [[ -n $SMTP_URL ]]; then
-		keep_secret smtp_url "$SMTP_URL"
-	else
-		rm -f "$SECRETS_DIR/smtp_url"
+	# The first two may have a password in them. Workers that are added later find here what build.sh was told.
+	keep_if_given smtp_url "$SMTP_URL"
+	keep_if_given notify_url "$NOTIFY_URL"
+	keep_if_given notify_mail "$NOTIFY_MAIL"
+	# What notices are signed with, in the form of https://www.standardwebhooks.com
+	if [[ -n $NOTIFY_URL && ! -s $SECRETS_DIR/notify_secret ]]; then
+		keep_secret notify_secret "whsec_$(head --bytes 32 /dev/urandom | base64 --wrap 0)"
 	fi
 	give_to_containers "$SECRETS_DIR"
+}
+
+# keep_if_given NAME TEXT: as a file of SECRETS_DIR; no file if the text is empty.
+keep_if_given() {
+	if [[ -n $2 ]]; then
+		keep_secret "$1" "$2"
+	else
+		rm -f "$SECRETS_DIR/$1"
+	fi
 }
 
 # keep_secret NAME TEXT: as a file of SECRETS_DIR.

@@ -1,6 +1,7 @@
 """Records about every two seconds what the queues look like: a thread of the beat container.
 
-So every viewer of the dashboard sees the same minutes, also those from before the page was opened.
+So every viewer of the dashboard sees the same minutes, also those from before the page was opened. What is seen is also
+what notices of the stack's health are made from.
 """
 
 import logging
@@ -9,6 +10,7 @@ import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from jobs.beat.health import HealthWatch
 from jobs.broker.sampler import Sampler
 from jobs.ledger import samples
 from jobs.ledger.database import ledger
@@ -27,12 +29,15 @@ def start_recording() -> None:
 
 def _record() -> None:
     sampler = None
+    watch = HealthWatch()
     while True:
         try:
             sampler = sampler or Sampler()
             taken = sampler.sample()
             with ledger().writing(durable=False) as connection:
                 samples.record(connection, taken, keep_since=time.time() - KEPT)
+            watch.look(sampler.trouble, taken)
         except SQLAlchemyError as error:
+            watch.ledger_failed()
             logger.warning("the queues cannot be recorded: %s", error)
         time.sleep(INTERVAL)

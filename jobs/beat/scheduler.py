@@ -9,7 +9,8 @@
 - jobs whose messages the broker has lost (its volume wiped, say) are due again;
 - rows of jobs that ended long ago are removed, and so are old files of exports.
 
-Beside the ticks, a thread records what the queues look like (:mod:`jobs.beat.sampling`).
+Beside the ticks, a thread records what the queues look like (:mod:`jobs.beat.sampling`), and others send notices, if
+somebody has asked for them (:mod:`jobs.beat.notifying`).
 """
 
 import time
@@ -22,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import exports, heartbeat
 from jobs.app import app as celery_app
-from jobs.beat import recurring, sampling
+from jobs.beat import notifying, recurring, sampling
 from jobs.broker.depths import BrokerUnavailable, queue_depths
 from jobs.broker.publisher import NotPublished, Publisher
 from jobs.ledger import expiry, moves, queries, workers
@@ -67,6 +68,7 @@ class LedgerScheduler(Scheduler):
         """Begin. Celery makes a second scheduler as well, for its banner, and never calls this one of it."""
         super().setup_schedule()
         sampling.start_recording()
+        notifying.start_sending()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Do what is due; return the seconds until the next look."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, not_, or_, select, update
 
-from jobs.ledger import attempts, keys, mails
+from jobs.ledger import attempts, keys, mails, notices
 from jobs.ledger.pauses import MAY_START
 from jobs.ledger.records import Claim, DueJob, IdempotencyKey, NewJob, Outcome
 from jobs.ledger.schema import job
@@ -174,14 +174,7 @@ def fail(connection: Connection, job_id: str, error: str, *, attempt: int | None
 
     The reporter is known by its ``attempt`` (the run itself) or as the worker ``by`` (about a run that it has killed).
     """
-    return _move(
-        connection,
-        _run_of(job_id, attempt, by),
-        state=State.FAILURE,
-        ended_at=time.time(),
-        info=None,
-        error=error,
-    )
+    return _fail(connection, _run_of(job_id, attempt, by), error)
 
 
 def retry_later(connection: Connection, job_id: str, error: str, due_at: float, *, attempt: int) -> bool:
@@ -228,15 +221,8 @@ def release(
         deaths = before if stopped else before + 1
         if deaths >= max_deliveries:
             times = "once" if deaths == 1 else f"{deaths} times"
-            _move(
-                connection,
-                held,
-                state=State.FAILURE,
-                ended_at=time.time(),
-                deaths=deaths,
-                info=None,
-                error=f"Given up: the worker process died {times} while running this job.",
-            )
+            error = f"Given up: the worker process died {times} while running this job."
+            _fail(connection, held, error, deaths=deaths)
         else:
             error = f"The worker was {'stopped' if stopped else 'lost'}; the job is run again."
             _put_back(connection, held, error, due_at=time.time(), deaths=deaths)
@@ -257,6 +243,18 @@ def _run_of(job_id: str, attempt: int | None, by: str | None) -> ColumnElement[b
     """Return the condition that a job runs, and that the reporter is who runs it."""
     mine = job.c.attempts == attempt if attempt is not None else job.c.worker == by
     return (job.c.id == job_id) & mine & _RUNNING
+
+
+def _fail(connection: Connection, where: ColumnElement[bool], error: str, **values: Any) -> bool:
+    """End a running job badly, and note that for those who asked for notices."""
+    statement = update(job).where(where).returning(job.c.type, job.c.id)
+    ended = connection.execute(
+        statement.values(state=State.FAILURE, ended_at=time.time(), info=None, error=error, **values)
+    ).first()
+    if ended is None:
+        return False
+    notices.job_failed(connection, ended.type, ended.id, error)
+    return True
 
 
 def _put_back(connection: Connection, where: ColumnElement[bool], error: str, **values: Any) -> bool:

@@ -163,6 +163,29 @@ schedule = Table(
     Column("last_job_id", String(36)),
 )
 
+#: What is to be told by each channel, one row for each reason: see `notices`.
+notice = Table(
+    "notice",
+    metadata,
+    Column("channel", String(16), primary_key=True),
+    # `failed:` and a kind of job, or `health:` and a part of the stack.
+    Column("reason", String(96), primary_key=True),
+    # What has happened since the last notice: how often, when, and the newest of it in one plain sentence.
+    Column("times", Integer, nullable=False),
+    Column("first_at", Float, nullable=False),
+    Column("last_at", Float, nullable=False),
+    Column("sentence", Text, nullable=False),
+    # The job that the sentence is about, or whether the part of the stack is well.
+    Column("job_id", String(36)),
+    Column("well", Boolean),
+    # The notice that is being delivered, as it is sent each time that it is tried; NULL while there is none.
+    Column("delivery_id", String(36)),
+    Column("body", Text),
+    Column("tries", Integer, nullable=False, default=0, server_default="0"),
+    # Nothing is sent before.
+    Column("next_at", Float, nullable=False, default=0, server_default="0"),
+)
+
 todo = Table(
     "todo",
     metadata,
