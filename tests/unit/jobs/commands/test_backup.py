@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import shutil
 import stat
 import tarfile
 import threading
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import IO
 
 import pysqlite3.dbapi2
 import pytest
@@ -20,6 +22,7 @@ from jobs.ledger import attempts, moves, queries, workers
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, Outcome
 from jobs.states import State
+from tests.support.old_ledger import REVISIONS, UNFINISHED, fill
 from tests.support.soundness import faults
 
 
@@ -141,7 +144,7 @@ def test_the_copying_keeps_no_writer_waiting(place: Place, monkeypatch: pytest.M
     before, inside, go_on = heavy(), threading.Event(), threading.Event()
     connect = pysqlite3.dbapi2.connect
 
-    class Slow(pysqlite3.dbapi2.Connection):  # type: ignore[misc]
+    class Slow(pysqlite3.dbapi2.Connection):
         def backup(self, target: pysqlite3.dbapi2.Connection) -> None:
             self.execute("BEGIN")
             self.execute("SELECT count(*) FROM job").fetchone()  # it reads now
@@ -162,13 +165,21 @@ def test_the_copying_keeps_no_writer_waiting(place: Place, monkeypatch: pytest.M
         assert ledger.execute("SELECT count(*) FROM job").fetchone() == (1,), "it is the ledger of one moment"
 
 
-def test_a_file_that_is_removed_meanwhile_is_left_out(place: Place, tmp_path: Path) -> None:
-    add(place, heavy())
-    backup.copy_ledger(place.file, tmp_path / "ledger.db")
-    fleeting = place.exports / "expired.csv"
-    fleeting.symlink_to(place.exports / "gone")
-    backup.pack(tmp_path / "backup.tar.gz", "my", tmp_path / "ledger.db", place.exports, place.secrets)
-    assert tarfile.open(tmp_path / "backup.tar.gz").getnames() == ["about.json", "ledger.db"]
+def test_a_file_that_is_removed_meanwhile_is_left_out(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place.exports / "expired.csv").touch()
+    (place.exports / "kept.csv").touch()
+    add_file = tarfile.TarFile.addfile
+
+    def expire_and_add(self: tarfile.TarFile, info: tarfile.TarInfo, content: IO[bytes]) -> None:
+        (place.exports / "expired.csv").unlink(missing_ok=True)
+        add_file(self, info, content)
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", expire_and_add)
+    made = place.back_up()
+    with tarfile.open(made) as archive:
+        assert archive.getnames() == ["about.json", "ledger.db", "exports/kept.csv"]
 
 
 def test_a_broken_ledger_makes_no_backup(place: Place) -> None:
@@ -177,14 +188,14 @@ def test_a_broken_ledger_makes_no_backup(place: Place) -> None:
     with place.file.open("r+b") as file:
         file.seek(8192)
         file.write(os.urandom(40000))
-    with pytest.raises((BadBackup, pysqlite3.dbapi2.DatabaseError), match="broken|malformed"):
+    with pytest.raises((BadBackup, pysqlite3.dbapi2.DatabaseError), match=r"broken|malformed"):
         place.back_up()
 
 
 def test_a_full_disk_is_told_before_anything_is_copied(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})())
     with pytest.raises(OSError, match="too full"):
         backup.back_up("my", place.file, place.exports, place.secrets, tmp_path)
 
@@ -289,6 +300,17 @@ def test_it_can_be_interrupted_anywhere_and_run_again(
     with elsewhere.ledger.reading() as connection:
         assert [each.id for each in queries.page(connection, limit=10)] == [job.id]
     assert sorted(file.name for file in elsewhere.exports.iterdir()) == ["a.csv", "b.csv"]
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_a_backup_of_an_earlier_version_is_brought_to_todays_schema(
+    place: Place, elsewhere: Place, revision: str
+) -> None:
+    migrate.upgrade(elsewhere.ledger, revision)
+    fill(elsewhere.ledger)
+    place.restore(elsewhere.back_up())
+    with place.ledger.writing() as connection:
+        assert {job_id for job_id in UNFINISHED if moves.claim(connection, [job_id], "w")} == UNFINISHED
 
 
 # --- what is no good --------------------------------------------------------------------------------------------------
