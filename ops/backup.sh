@@ -36,7 +36,7 @@ usage() {
 }
 
 main() {
-	local folder='' keep=$KEEP file work
+	local folder='' keep=$KEEP file
 	help_if_asked "$@"
 	while [[ $# -gt 0 ]]; do
 		case $1 in
@@ -47,29 +47,25 @@ main() {
 			;;
 		-*) die "unknown option: $1" 'See: ops/backup.sh --help' ;;
 		esac
-		[[ -z $folder && -n $1 ]] || die "more than one folder: $*" 'See: ops/backup.sh --help'
+		[[ -z $folder && -n $1 ]] || die "not one folder: $*" 'See: ops/backup.sh --help'
 		folder=$1
 		shift
 	done
 	[[ $keep =~ ^(0|[1-9][0-9]{0,4})$ ]] || die "not a number of backups: $keep" 'Give a whole number; 0 keeps all.'
 	folder=$(realpath --canonicalize-missing "${folder:-$WARREN_DIR/backups/$PREFIX}")
 	require_docker
-	[[ -f $SECRETS_DIR/database_url ]] || die "there is no stack $PREFIX with its secrets in $SECRETS_DIR" \
-		'Give the settings with which you built it, such as: PREFIX=demo DB_DIR=db/demo ops/backup.sh'
-	image_exists "${PREFIX}_flask" || die "there is no image ${PREFIX}_flask" 'Build it with: ./build.sh'
-	check_owner DB_DIR
-	check_owner EXPORTS_DIR
-	check_owner SECRETS_DIR
+	image_exists "${PREFIX}_flask" || die "there is no image ${PREFIX}_flask" 'Build the stack first: ./build.sh'
+	check_place DB_DIR
+	check_place EXPORTS_DIR
+	check_place SECRETS_DIR
 	make_folder "$folder"
 	take_lock "$PREFIX+backup" "a backup of the stack $PREFIX"
 
 	file=$folder/$PREFIX-$(date --utc +%Y%m%dT%H%M%SZ).tar.gz
 	work=$folder/$PREFIX.part
-	# shellcheck disable=SC2064  # the folder of now
-	trap "rm -rf '$work'; remove_container" EXIT
+	trap clean_up EXIT
 	trap 'exit 130' INT TERM
-	remove_container # left, as this folder, by a run that was killed
-	rm -rf "$work"
+	clean_up # after a run that was killed
 	mkdir --mode=700 "$work"
 	give_to_containers "$work"
 	step 'ledger, files and secrets are copied, packed, and opened again' run_backup "$work"
@@ -77,6 +73,14 @@ main() {
 	finish "$work/backup.tar.gz" "$file"
 	printf '%s: %s\n' "$(du --human-readable --apparent-size "$file" | cut --fields 1)" "$file"
 	remove_oldest "$folder" "$keep"
+}
+
+# check_place SETTING: Docker would make a folder that is not there.
+check_place() {
+	local place=${!1}
+	[[ $place != */* || -d $place ]] || die "the stack $PREFIX has no folder $place" \
+		'Give the settings with which you built it, such as: PREFIX=demo DB_DIR=db/demo ops/backup.sh'
+	check_owner "$1"
 }
 
 # make_folder FOLDER: for this user alone, unless it is there.
@@ -92,7 +96,10 @@ run_backup() {
 	docker start --attach "$container" >"$1/contents"
 }
 
-remove_container() { docker rm --force "$container" >/dev/null 2>&1 || true; }
+clean_up() {
+	docker rm --force "$container" >/dev/null 2>&1 || true
+	rm -rf "$work"
+}
 
 # finish FILE NAME: a backup gets its name when it is whole, on disk, and closed to others.
 finish() {

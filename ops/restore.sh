@@ -65,7 +65,8 @@ main() {
 	step "$file is opened and checked" run_restore "$file" --check
 	announce "$file" "$backup"
 	if [[ $yes == false ]]; then ask; fi
-	step 'containers that use the ledger are stopped' stop_users
+	mapfile -t users < <(docker ps --filter "label=warren.stack=$PREFIX" --filter volume=/db --format '{{.Names}}')
+	step "what uses the ledger is stopped: ${users[*]}" stop_users
 	if [[ $backup == true ]] && ledger_is_there; then
 		"$WARREN_DIR/ops/backup.sh" --keep 0 ||
 			die 'what is there cannot be backed up, so it was not replaced' \
@@ -75,6 +76,7 @@ main() {
 	step 'ledger, files and secrets are replaced' run_restore "$file"
 	exec {lock}<&- # for build.sh
 	"$WARREN_DIR/build.sh"
+	start_other_users
 }
 
 # What build.sh makes, too, if it is not there.
@@ -126,13 +128,15 @@ ask() {
 	[[ $answer == [yY]* ]] || die 'nothing was replaced' 'To replace it without a question: --yes'
 }
 
-# Nginx stays, and says that Flask is not there. Stopped, not removed: so workers that were added are started again.
-stop_users() {
-	local role names=()
-	for role in flask worker beat rabbitmq; do
-		mapfile -t -O ${#names[@]} names < <(containers_of "$role")
+# Stopped, not removed: so build.sh starts workers that were added, too. Nginx stays, and says that Flask is not there.
+stop_users() { if [[ ${#users[@]} -gt 0 ]]; then docker stop "${users[@]}"; fi; }
+
+# What build.sh does not know of, because it is off until asked for.
+start_other_users() {
+	local name
+	for name in "${users[@]}"; do
+		if container_exists "$name" && ! container_running "$name"; then docker start "$name"; fi
 	done
-	if [[ ${#names[@]} -gt 0 ]]; then docker stop "${names[@]}"; fi
 }
 
 # Messages about jobs that the backup does not know would make workers run them.

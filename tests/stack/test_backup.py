@@ -251,8 +251,11 @@ def test_a_wrong_argument_is_named_with_the_remedy(stack: Stack, script: str, ar
 
 
 def test_a_stack_that_is_not_there_is_told(stack: Stack, tmp_path: Path) -> None:
+    settings = {"SECRETS_DIR": str(tmp_path / "nowhere")}
+    assert f"has no folder {tmp_path}/nowhere" in run(["ops/backup.sh"], env=stack.env | settings, check=False).stderr
     nowhere = {"PREFIX": "warren_nothing", "SECRETS_DIR": str(tmp_path / "secrets"), "DB_DIR": str(tmp_path / "db")}
-    assert "there is no stack warren_nothing" in run(["ops/backup.sh"], env=nowhere, check=False).stderr
-    said = run(["ops/restore.sh", "README.md"], env=nowhere, check=False).stderr
-    assert "./build.sh" in said
+    for script in (["ops/backup.sh"], ["ops/restore.sh", "README.md"]):
+        said = run(script, env=nowhere, check=False).stderr
+        assert said.startswith("error: there is no image warren_nothing_flask")
+        assert "./build.sh" in said
     assert list(tmp_path.iterdir()) == []
