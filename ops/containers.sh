@@ -77,6 +77,36 @@ pass_notices() {
 	if [[ -n $channels ]]; then arguments+=(--env "NOTICES=$channels" --env "STACK=$PREFIX"); fi
 }
 
+# describe_backup FOLDER: it makes backup.tar.gz in that folder.
+describe_backup() {
+	describe_copying backup
+	arguments+=(
+		--volume "$EXPORTS_DIR:/exports:ro"
+		--mount "type=bind,source=$SECRETS_DIR,target=/secrets,readonly"
+		--mount "type=bind,source=$1,target=/backup"
+	)
+	secret database_url database_url
+	command=(python -m jobs.commands.backup "$PREFIX")
+}
+
+# describe_restore ARGUMENT...: it reads a backup and replaces what is there, or does what the arguments say.
+describe_restore() {
+	describe_copying restore
+	arguments+=(
+		--interactive
+		--volume "$EXPORTS_DIR:/exports"
+		--mount "type=bind,source=$SECRETS_DIR,target=/secrets"
+	)
+	pass DATABASE_URL MAX_DELIVERIES
+	command=(python -m jobs.commands.restore "$@")
+}
+
+# describe_copying ROLE: no network, no hurry, and SIGTERM ends it at once.
+describe_copying() {
+	describe "$1" flask "$FLASK_MEMORY" none
+	arguments+=(--init --restart no --no-healthcheck --cpu-shares "$CELERY_CPU_SHARES" --volume "$DB_DIR:/db")
+}
+
 # What the three Python containers share: the ledger, the broker, their settings.
 describe_python() {
 	describe "$@"
@@ -172,12 +202,15 @@ describe_nginx() {
 # --- making and renewing -------------------------------------------------------------------------
 
 # only_one_at_a_time: a second script, from whatever folder, would renew, name or remove what this one is just making.
-only_one_at_a_time() {
-	local file=/tmp/warren_$PREFIX.lock
+only_one_at_a_time() { take_lock "$PREFIX" "the stack $PREFIX"; }
+
+# take_lock NAME WORK: for as long as this script runs; a second script is refused.
+take_lock() {
+	local file=/tmp/warren_$1.lock
 	# Opened for reading only, so that one user's file serves another user as well.
 	if [[ ! -e $file ]]; then (umask 022 && : >"$file"); fi
 	exec {lock}<"$file"
-	flock --nonblock "$lock" || die "another script is at work on the stack $PREFIX" 'Wait until it is done, then run this again.'
+	flock --nonblock "$lock" || die "another script is at work on $2" 'Wait until it is done, then run this again.'
 }
 
 # The described container in a few characters.
@@ -321,7 +354,7 @@ remove_containers() {
 	remove_role flask
 	remove_role worker beat
 	remove_role rabbitmq
-	remove_role migrate
+	remove_role migrate backup restore
 }
 
 # remove_role ROLE...: all containers of these roles at once; `docker stop` with many names does not wait for each.

@@ -121,5 +121,5 @@ def _disk(was_full: bool) -> str:
 
 def _folders() -> Iterator[tuple[str, Path]]:
     if (file := ledger().file) is not None:
-        yield "ledger", folder
+        yield "ledger", file.parent
     yield "exported files", settings().exports_dir

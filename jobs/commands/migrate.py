@@ -11,15 +11,21 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs.ledger.database import Ledger
 from jobs.settings import settings
 
+#: Where Alembic finds them.
+MIGRATIONS = Path(__file__).parent.parent / "ledger" / "migrations"
 
-def upgrade(ledger: Ledger) -> None:
-    """Apply the migrations that the database has not seen, all in one transaction; a new SQLite file is made first."""
+
+def upgrade(ledger: Ledger, revision: str = "head") -> None:
+    """Apply the migrations that the database has not seen, all in one transaction; a new SQLite file is made first.
+
+    A ``revision`` other than the newest is for tests.
+    """
     ledger.create()
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent.parent / "ledger" / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     with ledger.writing() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def main() -> int:

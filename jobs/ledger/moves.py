@@ -32,6 +32,7 @@ _INSERT = insert(job)
 _MARK_PUBLISHED = (
     update(job).where(_THE_JOB, job.c.due_at == bindparam("was_due")).values(due_at=None, published_at=bindparam("now"))
 )
+_MARK_ALL_DUE = update(job).where(_WAITING, job.c.due_at.is_(None)).values(due_at=bindparam("now"))
 _MARK_DUE = update(job).where(_THE_JOB, _WAITING, job.c.due_at.is_(None)).values(due_at=bindparam("now"))
 _CLAIM = (
     update(job)
@@ -126,6 +127,11 @@ def mark_due(connection: Connection, job_ids: Iterable[str]) -> int:
     """Make published jobs due again whose messages the broker has lost; return how many."""
     now = time.time()
     return sum(connection.execute(_MARK_DUE, {"key": job_id, "now": now}).rowcount for job_id in job_ids)
+
+
+def mark_all_due(connection: Connection) -> int:
+    """Make every published job due again that waits, because the broker begins empty; return how many."""
+    return connection.execute(_MARK_ALL_DUE, {"now": time.time()}).rowcount
 
 
 def claim(connection: Connection, job_ids: Sequence[str], by: str) -> dict[str, Claim]:

@@ -31,6 +31,12 @@ def retire(connection: Connection, worker_id: str, max_deliveries: int, *, stopp
     connection.execute(delete(worker).where(worker.c.id == worker_id))
 
 
+def retire_all(connection: Connection, max_deliveries: int) -> None:
+    """Remove all workers, who were stopped with the ledger, and release the jobs that they hold."""
+    for worker_id in {*queries.holders(connection), *(found.id for found in registered(connection))}:
+        retire(connection, worker_id, max_deliveries, stopped=True)
+
+
 def registered(connection: Connection) -> list[Worker]:
     """Return the workers that are registered, by name."""
     rows = connection.execute(select(worker).order_by(worker.c.name, worker.c.started_at))

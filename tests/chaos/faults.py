@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -329,6 +330,12 @@ def queue_paused(scene: Scene) -> None:
 def everything_renewed(scene: Scene) -> None:
     # A random size, which very likely differs from the last one: so every container has to be renewed.
     scene.stack.run("./build.sh", LOG_MAX_SIZE=f"{scene.dice.randint(11, 10_000)}m")
+
+
+@fault("`ops/backup.sh` while jobs come in", full_only=SLOW)
+def backup_made(scene: Scene) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        scene.stack.run("ops/backup.sh", folder)
 
 
 @fault(

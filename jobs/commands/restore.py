@@ -1,0 +1,95 @@
+"""Put a backup in the place of what is there: ``python -m jobs.commands.restore``, which ``ops/restore.sh`` runs.
+
+The backup comes on standard input. Before anything is replaced, it is unpacked beside the ledger, looked at, brought to
+today's schema and made ready to run. Nobody may use the ledger while it is replaced, and RabbitMQ must begin empty
+afterwards. Whatever interrupts this program, it can be run again.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import IO
+
+from alembic.util import CommandError
+from sqlalchemy.exc import SQLAlchemyError
+
+from jobs.commands.backup import SECRETS, BadBackup, Contents, examine, ledger_file, unpack
+from jobs.commands.migrate import upgrade
+from jobs.ledger import moves, workers
+from jobs.ledger.database import Ledger
+from jobs.settings import settings
+
+
+def prepare(stream: IO[bytes], folder: Path) -> Contents:
+    """Unpack a backup into a new folder, and make its ledger one that the stack can begin with; return what is in it.
+
+    Raises :class:`jobs.commands.backup.BadBackup` and :class:`OSError`.
+    """
+    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was interrupted
+    folder.mkdir(mode=0o700)
+    unpack(stream, folder)
+    contents = examine(folder)
+    ledger = Ledger(f"sqlite:///{folder}/ledger.db")
+    try:
+        upgrade(ledger)
+        revive(ledger)
+    except CommandError as error:
+        raise BadBackup(f"it was made by a newer Warren, {contents.about.warren}: {error}") from error
+    except SQLAlchemyError as error:
+        raise BadBackup(f"its ledger cannot be brought to today's schema: {error}") from error
+    finally:
+        ledger.dispose()  # the last connection takes the write-ahead log with it
+    return contents
+
+
+def revive(ledger: Ledger) -> None:
+    """Make every job that has not ended run: who ran it is gone, and so are all messages about it.
+
+    Jobs whose time has not come keep it.
+    """
+    with ledger.writing() as connection:
+        workers.retire_all(connection, settings().max_deliveries)
+        moves.mark_all_due(connection)
+
+
+def replace(folder: Path, ledger: Path, exports: Path, secrets: Path) -> None:
+    """Put what was prepared in place: the ledger last, so that it is never there without its files."""
+    for old in exports.iterdir():
+        if old.suffix in (".csv", ".part"):
+            old.unlink()
+    for name, target in (("exports", exports), ("secrets", secrets)):
+        for file in (folder / name).glob("*"):
+            part = target / f"{file.name}.part"
+            shutil.copy2(file, part)
+            part.rename(target / file.name)
+    # Before the new file is there: SQLite would take the old one's log for its own.
+    for suffix in ("-wal", "-shm"):
+        Path(f"{ledger}{suffix}").unlink(missing_ok=True)
+    os.sync()
+    (folder / "ledger.db").rename(ledger)
+    os.sync()
+
+
+def main() -> int:
+    """Check or restore a backup, and print what is in it; return the exit code."""
+    parser = argparse.ArgumentParser(prog="restore.sh", description="Restore a backup that comes on standard input.")
+    parser.add_argument("--check", action="store_true", help="only look whether it can be restored")
+    arguments = parser.parse_args()
+    ledger = ledger_file(settings().ledger_url)
+    folder = ledger.parent / "restore"
+    try:
+        print(prepare(sys.stdin.buffer, folder))
+        if not arguments.check:
+            replace(folder, ledger, settings().exports_dir, SECRETS)
+    except (BadBackup, OSError) as error:
+        print(f"error: this backup cannot be restored: {error}", file=sys.stderr)
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
