@@ -179,7 +179,8 @@ class FindLimit(LoadTestShape):
         self._why = "Stopped before a limit was found."
 
     def _conclude(self, environment: Any, **_: Any) -> None:
-        if environment.shape_class is not self:  # the page's class picker can choose to have no shape
+        # The page's class picker can choose to have no shape; and with --processes only one of them has it at work.
+        if environment.shape_class is not self or not self._users:
             return
         load = f"Highest load held: {self._held}." if self._held else "No load was held."
         self._result = f"{load} {self._why}"

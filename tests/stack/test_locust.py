@@ -71,7 +71,7 @@ def test_the_classic_swarm_has_no_failure_and_leaves_a_report(stack: Stack, tmp_
 
 def test_all_other_users_do_their_part_without_a_failure(stack: Stack, tmp_path: Path) -> None:
     before = newest(stack)
-    options = [*HEADLESS, "--equal-weights", "-u", "12", "-r", "12", "-t", "10s"]
+    options = [*HEADLESS, "--equal-weights", "-u", "24", "-r", "24", "-t", "10s"]
     files = ["--csv", str(tmp_path / "run"), "--html", str(tmp_path / "report.html")]
     output = run(
         ["locust/locust", "--host", stack.url, *options, *files, "Mix", "Poller", "Viewer"], timeout=110
@@ -82,7 +82,7 @@ def test_all_other_users_do_their_part_without_a_failure(stack: Stack, tmp_path:
     assert {row["Failure Count"] for row in rows.values()} == {"0"}
     assert requests(rows, "GET", "/flask/heavy") == 0, "the classic swarm was not asked for"
     assert any(method == "JOB" for method, _ in rows), "a Poller has followed a job to its end"
-    assert requests(rows, "SSE", "/flask/live") >= 4, "each Viewer has seen an event"
+    assert requests(rows, "SSE", "/flask/live") >= 8, "each Viewer has seen an event"
     assert any(name.endswith(" (again)") for _, name in rows), "Mix has used an Idempotency-Key"
     assert requests(rows, "POST", "/flask/tasks/ID/retry") > 0
     assert requests(rows, "GET", "/flask/tasks?limit=20&status=") > 0
@@ -127,7 +127,7 @@ def test_no_load_is_held_where_every_answer_is_too_slow(stack: Stack, tmp_path: 
     result = run(
         [
             *(*FIND_LIMIT, "--host", stack.url, "--html", str(tmp_path / "report.html")),
-            *("--step-users", "2", "--step-time", "2", "--max-p99", "0.5"),
+            *("--step-users", "2", "--step-time", "1", "--max-p99", "0.5"),
         ],
         check=False,
         timeout=110,
@@ -144,7 +144,7 @@ def test_without_a_limit_the_climb_ends_at_the_most_users(stack: Stack, tmp_path
     output = run(
         [
             *(*FIND_LIMIT, "--host", stack.url, "--html", str(tmp_path / "report.html")),
-            *("--users", "3", "--step-users", "2", "--step-time", "2", "--max-p99", "10000"),
+            *("--users", "3", "--step-users", "2", "--step-time", "1", "--max-p99", "10000"),
         ],
         timeout=110,
     ).stdout
@@ -154,7 +154,7 @@ def test_without_a_limit_the_climb_ends_at_the_most_users(stack: Stack, tmp_path
     wait_ended(stack, before)
 
 
-@pytest.mark.parametrize(("option", "value"), [("--max-p99", "0"), ("--step-users", "many"), ("--step-time", "-1")])
+@pytest.mark.parametrize(("option", "value"), [("--max-p99", "0"), ("--step-users", "many")])
 def test_a_wrong_option_is_told(option: str, value: str) -> None:
     result = run([*FIND_LIMIT, "--host", "http://localhost", option, value], check=False)
     assert result.returncode == 2
