@@ -56,14 +56,13 @@ class WarrenUser(FastHttpUser):
         """
         with self.client.request(method, path, name=name or path, catch_response=True, **request) as answer:
             if answer.status_code == expect:
-                answer.success()
                 return answer
             pause = told_to_wait(answer.status_code, answer.headers or {})
             if pause is not None:
                 answer.request_meta["name"] += REFUSED
                 answer.success()
             elif answer.status_code:  # without an answer there is no code, and Locust itself reports the error
-                answer.failure(f"{answer.status_code} instead of {expect}: {answer.text}")
+                answer.failure(f"{answer.status_code} instead of {expect}: {str(answer.text)[:200]}")
         if pause is not None:
             time.sleep(pause * random.uniform(1, 1.25))  # not all who were refused at once come back at once
         return None

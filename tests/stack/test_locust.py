@@ -183,9 +183,11 @@ def always_503(headers: dict[str, str]) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Refuse) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_refused_user_waits_as_told_and_this_is_no_failure(tmp_path: Path) -> None:
