@@ -104,7 +104,7 @@ describe_worker() {
 		--env BROKER_USER=worker --env "WORKER_NAME=$1"
 		--env "CELERY_QUEUES=$2" --env "CELERY_CONCURRENCY=$3"
 	)
-	pass CELERY_PREFETCH
+	pass CELERY_PREFETCH RETIRE_TIMEOUT
 	secret worker_password broker_password
 	# Only a worker that sends mail can reach out. What build.sh was told counts for workers that are added, too.
 	if [[ -s $SECRETS_DIR/smtp_url ]]; then
@@ -133,11 +133,22 @@ describe_nginx() {
 
 # only_one_at_a_time: a second script, from whatever folder, would renew, name or remove what this one is just making.
 only_one_at_a_time() {
-	local file=/tmp/warren_$PREFIX.lock
+	if take_lock; then return; fi
+	# An autoscaler has it for some seconds at a time, while it adds workers: that is worth waiting for.
+	if is_taken autoscaler && flock --timeout "$HEALTH_TIMEOUT" "$lock"; then return; fi
+	die "another script is at work on the stack $PREFIX" 'Wait until it is done, then run this again.'
+}
+
+# is_taken NAME: has some process this lock of the stack?
+is_taken() { ! (take_lock "$1"); }
+
+# take_lock [NAME]: hold the lock of the stack, or another one of it, until $lock is closed; fail if somebody has it.
+take_lock() {
+	local file=/tmp/warren_$PREFIX${1:+.$1}.lock
 	# Opened for reading only, so that one user's file serves another user as well.
 	if [[ ! -e $file ]]; then (umask 022 && : >"$file"); fi
 	exec {lock}<"$file"
-	flock --nonblock "$lock" || die "another script is at work on the stack $PREFIX" 'Wait until it is done, then run this again.'
+	flock --nonblock "$lock"
 }
 
 # The described container in a few characters.
@@ -223,10 +234,16 @@ tell_nginx() {
 workers() {
 	local name
 	printf '%s %s %s\n' "$CELERY_CONTAINER" "$CELERY_QUEUES" "$CELERY_CONCURRENCY"
+	added_workers | while read -r name; do
+		printf '%s %s %s\n' "$name" "$(label "$name" warren.queues)" "$(label "$name" warren.concurrency)"
+	done
+}
+
+# added_workers: the names of those that launch_celery_worker.sh or the autoscaler has added, running or not.
+added_workers() {
+	local name
 	containers_of worker | while read -r name; do
-		if [[ $name != "$CELERY_CONTAINER" && $name != *_new ]]; then
-			printf '%s %s %s\n' "$name" "$(label "$name" warren.queues)" "$(label "$name" warren.concurrency)"
-		fi
+		if [[ $name != "$CELERY_CONTAINER" && $name != *_new ]]; then printf '%s\n' "$name"; fi
 	done
 }
 
