@@ -19,6 +19,8 @@ MOST_WORKERS=50
 LONGEST_COOLDOWN=3000 # beat keeps its samples for an hour
 LOOK_EVERY=2          # seconds; beat takes a sample as often
 PATIENCE=30           # seconds that an answer may take
+AFTER_FAILURE=10      # seconds until the next look
+BUSY=75               # exit code: try again later
 
 usage() {
 	cat <<-HELP
@@ -104,7 +106,7 @@ in_background() {
 
 # look: see what is there, ask what to do, and do it.
 look() {
-	local found name state takes here=() ended=() verb what why
+	local found name state takes here=() ended=() names verb what why
 	if ! found=$(docker ps --all --filter "label=warren.stack=$PREFIX" --filter label=warren.role=worker \
 		--format '{{.Names}} {{.State}} {{.Label "warren.queues"}}' 2>/dev/null); then
 		trouble 'waiting: the Docker engine does not answer'
@@ -118,18 +120,14 @@ look() {
 		exited) ended+=("$name") ;;
 		esac
 	done <<<"$found"
-	if ((${#ended[@]})); then act docker rm "${ended[@]}"; fi
+	if ((${#ended[@]})); then act '' docker rm "${ended[@]}"; fi
 
 	if ! ask "${here[*]}"; then return; fi
 	case $verb in
-	add)
-		say "$why"
-		act start "$what"
-		;;
+	add) act "$why" start "$what" ;;
 	retire)
-		say "$why"
-		# shellcheck disable=SC2086  # names, with blanks between them
-		act retire $what
+		read -ra names <<<"$what"
+		act "$why" retire "${names[@]}"
 		;;
 	*) trouble "$why" ;;
 	esac
@@ -148,29 +146,35 @@ start() {
 	add_workers "$1" "$queues" "$CELERY_CONCURRENCY"
 }
 
-# act COMMAND...: do it when no other script changes the stack. If it fails, the next look finds out what there is to do.
+# act WHY COMMAND...: say why and do it, when no other script changes the stack. The next look finds out what is left to do.
 act() {
 	local status
 	set +e # not `if in_background ...`: that would switch off -e inside
-	in_background in_turn "$@" >"$log" 2>&1
+	in_background in_turn "$@" {out}>&1 >"$log" 2>&1
 	status=$?
 	set -e
-	if ((status)); then trouble "$(grep --max-count 1 -e '^error: ' -e '^waiting: ' "$log" || tail -n 1 "$log")"; fi
+	case $status in
+	0) ;;
+	"$BUSY") trouble 'waiting: another script is at work on the stack' ;;
+	*)
+		trouble "$(grep --max-count 1 '^error: ' "$log" || tail -n 1 "$log")"
+		in_background sleep "$AFTER_FAILURE"
+		;;
+	esac
 }
 
+# in_turn WHY COMMAND...
 in_turn() {
 	set -e
-	if ! take_lock; then
-		echo 'waiting: another script is at work on the stack'
-		return 1
-	fi
-	"$@"
+	take_lock || exit "$BUSY"
+	if [[ -n $1 ]]; then say "$1" >&"$out"; fi
+	"${@:2}"
 }
 
 # ask NAMES: put the question, and read the answer into verb, what and why.
 ask() {
 	if [[ -z $adviser ]]; then hire; fi
-	printf '%s\n' "$1" >&"$question" || true # if it has ended, its last words are still to be read
+	{ printf '%s\n' "$1" >&"$question"; } 2>/dev/null || true # if it has ended, its last words are still to be read
 	if IFS=$'\t' read -r -t "$PATIENCE" -u "$answer" verb what why && [[ -n $what ]]; then return; fi
 	trouble "waiting: ${verb:-no answer from $FLASK_CONTAINER}"
 	dismiss

@@ -208,13 +208,13 @@ def test_what_runs_for_too_long_is_put_back(stack: Stack) -> None:
         "./launch_celery_worker.sh", "--queues", "export", "--concurrency", "1", RETIRE_TIMEOUT="1", STOP_TIMEOUT="11"
     )
     (name,) = added(stack)
-    stack.docker("pause", stack.celery)
-    try:
-        task_id = stack.submit("email_sending", num_emails=100, delay=5)
-        wait_until(partial(running_in, stack, name), 60, "it runs there")
-        stack.run("ops/retire_workers.sh")
-    finally:
-        stack.docker("unpause", stack.celery)
+    # The first worker takes two of them at most.
+    ids = [stack.submit("email_sending", num_emails=100, delay=5) for _ in range(3)]
+    (task_id,) = wait_until(partial(running_in, stack, name), 60, "one of them runs there")
+    for other in ids:
+        if other != task_id:
+            stack.http.delete(f"/flask/tasks/{other}")
+    stack.run("ops/retire_workers.sh")
     assert added(stack) == []
     wait_until(lambda: job(stack, task_id)["attempts"], 60, "it runs again", lambda attempts: attempts == 2)
     stack.http.delete(f"/flask/tasks/{task_id}")
