@@ -87,10 +87,10 @@ def decide(limits: Limits, seen: Situation) -> Decision:
     if trouble or not serving:
         return Decision(why=trouble)
     longest = max(lines, key=lambda line: line.wait)
-    if longest.wait <= limits.wait:
+    if longest.wait <= limits.wait or count > limits.most:
         return _fewer(limits, seen, lines, serving)
     wanted = min(math.ceil(len(serving) * longest.wait / limits.wait), 2 * len(serving))
-    if wanted > count >= limits.most:
+    if wanted > count == limits.most:
         return Decision(why=f"jobs wait, and {count} workers are there: --max is {limits.most}")
     wanted = min(wanted, limits.most)
     if wanted <= count:
