@@ -116,8 +116,10 @@ def _fewer(limits: Limits, seen: Situation, lines: Sequence["Line"], serving: Se
     go = tuple(surplus[: math.ceil(len(surplus) / 2)])
     if not go:
         return Decision()
-    most = ", ".join(f"{peak} {queue}" for queue, peak in peaks.items())
-    why = f"for {clock(limits.cooldown)} never more jobs at once than {most}"
+    busiest = ", ".join(f"{peak} {queue}" for queue, peak in peaks.items())
+    why = f"for {clock(limits.cooldown)} never more jobs at once than {busiest}"
+    if len(serving) > limits.most:
+        why = f"--max is {limits.most}"
     return Decision(retire=go, why=f"{len(serving)} -> {len(serving) - len(go)} workers: {why}")
 
 

@@ -225,7 +225,7 @@ def test_the_least_stay() -> None:
 def test_more_than_the_most_are_retired_though_they_are_busy() -> None:
     for backlog in (16, 6000):
         samples = history(lambda _, jobs=backlog: jobs, out_rate=16, consumers=4)  # type: ignore[misc]
-        assert decide(limits(most=3), four(samples)).retire == ("w4",)
+        assert decide(limits(most=3), four(samples)) == Decision(retire=("w4",), why="4 -> 3 workers: --max is 3")
 
 
 # --- when nothing is known --------------------------------------------------------------------------------------------
