@@ -9,6 +9,8 @@ source "$WARREN_DIR/ops/lib.sh"
 source "$WARREN_DIR/ops/ownership.sh"
 # shellcheck source=ops/containers.sh
 source "$WARREN_DIR/ops/containers.sh"
+# shellcheck source=ops/workers.sh
+source "$WARREN_DIR/ops/workers.sh"
 
 MAX_WORKERS=50 # in one go
 
@@ -22,12 +24,12 @@ usage() {
 		  --queues QUEUE,...  the queues they take jobs from ($CELERY_QUEUES)
 		  --concurrency N     the jobs each of them runs at once ($CELERY_CONCURRENCY)
 
-		To remove one: docker stop NAME && docker rm NAME. The job it runs is finished or goes to another worker.
+		To remove some: ops/retire_workers.sh. To let their number follow the jobs: ops/autoscale.sh.
 	HELP
 }
 
 main() {
-	local count=1 queues=$CELERY_QUEUES concurrency=$CELERY_CONCURRENCY name pids=()
+	local count=1 queues=$CELERY_QUEUES concurrency=$CELERY_CONCURRENCY
 	help_if_asked "$@"
 	while [[ $# -gt 0 ]]; do
 		case $1 in
@@ -51,28 +53,14 @@ main() {
 	image_exists "${PREFIX}_celery" || die "there is no image ${PREFIX}_celery" 'Build it with: ./build.sh'
 
 	only_one_at_a_time
-	for name in $(free_names "$count"); do
-		step "$name" start_worker "$name" "$queues" "$concurrency" &
-		pids+=($!)
-	done
-	all_of "${pids[@]}"
+	add_workers "$count" "$queues" "$concurrency"
 	cat <<-TEXT
 
 		See them at work:
-		  docker logs -f $name
+		  docker logs -f ${added[-1]}
 		  docker stats \$(docker ps --quiet --filter label=warren.stack=$PREFIX --filter label=warren.role=worker)
 		  ./monitor_queue.sh
 	TEXT
-}
-
-# free_names N: the N first names that no container has.
-free_names() {
-	local left=$1 number
-	for ((number = 2; left > 0; number++)); do
-		if container_exists "${CELERY_CONTAINER}_$number"; then continue; fi
-		printf '%s\n' "${CELERY_CONTAINER}_$number"
-		left=$((left - 1))
-	done
 }
 
 main "$@"

@@ -36,6 +36,7 @@ MAX_DELIVERIES=${MAX_DELIVERIES:-5}      # runs that may die without a report be
 WORKER_LEASE=${WORKER_LEASE:-10}         # seconds without a heartbeat after which a worker counts as dead
 RESULT_EXPIRES=${RESULT_EXPIRES:-604800} # seconds an ended job stays in the ledger
 EXPORT_EXPIRES=${EXPORT_EXPIRES:-86400}  # seconds an exported file can be downloaded
+RETIRE_TIMEOUT=${RETIRE_TIMEOUT:-1200}   # seconds a worker that is retired may go on with the jobs it runs
 
 # --- mail ----------------------------------------------------------------------------------------
 SMTP_URL=${SMTP_URL:-} # smtp://[user:password@]host[:port] or smtps://...; empty: mails are only recorded

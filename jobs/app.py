@@ -5,7 +5,7 @@ from typing import Any
 from celery import Celery
 from kombu import Exchange, Queue
 
-from jobs.catalogue import HEAVY, JOB_TYPES, QUEUES
+from jobs.catalogue import HEAVY, JOB_TYPES, QUEUES, places
 from jobs.settings import settings
 
 #: The one exchange that jobs are published to; the routing key is the queue's name.
@@ -35,12 +35,11 @@ class BoundedQueue(Queue):
 def prefetch(queue: str) -> int:
     """Return how many messages of a queue this worker may hold."""
     chosen = settings()
+    run = places(queue, chosen.celery_queues, chosen.celery_concurrency)
     if QUEUES[queue] == 1:
         # Most of these jobs are quick, and many of them are claimed, run and acknowledged together.
-        return chosen.celery_concurrency * chosen.celery_prefetch * QUICK_AHEAD
-    if chosen.celery_queues == queue:
-        return chosen.celery_concurrency * chosen.celery_prefetch
-    return max(1, int(chosen.celery_concurrency * QUEUES[queue]))
+        return run * chosen.celery_prefetch * QUICK_AHEAD
+    return run * chosen.celery_prefetch if chosen.celery_queues == queue else run
 
 
 # Declared by the broker's definitions; here only so that Celery knows them. Workers may not declare anything.

@@ -31,6 +31,11 @@ ARITHMETIC = "arithmetic"
 QUEUES = {HEAVY: 0.5, EXPORT: 0.25, ARITHMETIC: 1.0}
 
 
+def places(queue: str, queues: str, concurrency: int) -> int:
+    """Return how many jobs of a queue run at once in a worker that serves ``queues``, names with commas between."""
+    return concurrency if queues == queue else max(1, int(concurrency * QUEUES[queue]))
+
+
 class Params(BaseModel):
     """Parameters of a job: unknown names are errors, so that a typing mistake is told and not ignored."""
 

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     celery_concurrency: int = Field(8, ge=1)
     celery_prefetch: int = Field(4, ge=1)
     stop_timeout: float = Field(30, gt=0)
+    retire_timeout: float = Field(1200, gt=0)
 
     #: The prefix of the stack, by which it calls itself in notices.
     stack: str = "my"

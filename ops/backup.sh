@@ -59,7 +59,8 @@ main() {
 	check_place EXPORTS_DIR
 	check_place SECRETS_DIR
 	make_folder "$folder"
-	take_lock "$PREFIX+backup" "a backup of the stack $PREFIX"
+	take_lock backup || die "another script is at work on a backup of the stack $PREFIX" \
+		'Wait until it is done, then run this again.'
 
 	file=$folder/$PREFIX-$(date --utc +%Y%m%dT%H%M%SZ).tar.gz
 	work=$folder/$PREFIX.part

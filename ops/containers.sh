@@ -157,7 +157,7 @@ describe_worker() {
 		--env BROKER_USER=worker --env "WORKER_NAME=$1"
 		--env "CELERY_QUEUES=$2" --env "CELERY_CONCURRENCY=$3"
 	)
-	pass CELERY_PREFETCH
+	pass CELERY_PREFETCH RETIRE_TIMEOUT
 	secret worker_password broker_password
 	pass_notices
 	# Only a worker that sends mail can reach out. What build.sh was told counts for workers that are added, too.
@@ -202,15 +202,23 @@ describe_nginx() {
 # --- making and renewing -------------------------------------------------------------------------
 
 # only_one_at_a_time: a second script, from whatever folder, would renew, name or remove what this one is just making.
-only_one_at_a_time() { take_lock "$PREFIX" "the stack $PREFIX"; }
+only_one_at_a_time() {
+	if take_lock; then return; fi
+	# An autoscaler has it for some seconds at a time, while it adds workers: that is worth waiting for.
+	if is_taken autoscaler && flock --timeout "$HEALTH_TIMEOUT" "$lock"; then return; fi
+	die "another script is at work on the stack $PREFIX" 'Wait until it is done, then run this again.'
+}
 
-# take_lock NAME WORK: for as long as this script runs; a second script is refused.
+# is_taken NAME: has some process this lock of the stack?
+is_taken() { ! (take_lock "$1"); }
+
+# take_lock [NAME]: hold the lock of the stack, or another one of it, until $lock is closed; fail if somebody has it.
 take_lock() {
-	local file=/tmp/warren_$1.lock
+	local file=/tmp/warren_$PREFIX${1:+.$1}.lock
 	# Opened for reading only, so that one user's file serves another user as well.
 	if [[ ! -e $file ]]; then (umask 022 && : >"$file"); fi
 	exec {lock}<"$file"
-	flock --nonblock "$lock" || die "another script is at work on $2" 'Wait until it is done, then run this again.'
+	flock --nonblock "$lock"
 }
 
 # The described container in a few characters.
@@ -330,12 +338,19 @@ tell_nginx() {
 workers() {
 	local name
 	printf '%s %s %s\n' "$CELERY_CONTAINER" "$CELERY_QUEUES" "$CELERY_CONCURRENCY"
-	containers_of worker | sed 's/_\(new\|old\)$//' | sort --unique --version-sort | while read -r name; do
-		if [[ $name == "$CELERY_CONTAINER" ]]; then continue; fi
+	added_workers | while read -r name; do
 		mend "$name"
 		if container_exists "$name"; then
 			printf '%s %s %s\n' "$name" "$(label "$name" warren.queues)" "$(label "$name" warren.concurrency)"
 		fi
+	done
+}
+
+# added_workers: the names of those that launch_celery_worker.sh or the autoscaler has added, running or not.
+added_workers() {
+	local name
+	containers_of worker | sed 's/_\(new\|old\)$//' | sort --unique --version-sort | while read -r name; do
+		if [[ $name != "$CELERY_CONTAINER" ]]; then printf '%s\n' "$name"; fi
 	done
 }
 

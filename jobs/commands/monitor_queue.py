@@ -48,7 +48,7 @@ class Monitor:
             self._history[sample.name].append(sample.backlog)
         with ledger().reading() as connection:
             self._workers = [
-                f"{worker.name} ({worker.queues}; {worker.concurrency} at once)"
+                f"{worker.name} ({worker.queues or 'takes no more jobs'}; {worker.concurrency} at once)"
                 for worker in workers.living(connection, settings().worker_lease)
             ]
 

@@ -186,6 +186,12 @@ def holders(connection: Connection) -> set[str]:
     return set(connection.execute(select(job.c.worker).where(_running()).distinct()).scalars())
 
 
+def running_by_worker(connection: Connection) -> dict[str, int]:
+    """Count the jobs that run, per id of a worker."""
+    statement = select(job.c.worker, func.count().label("jobs")).where(_running()).group_by(job.c.worker)
+    return {row.worker: row.jobs for row in connection.execute(statement)}
+
+
 def _running() -> ColumnElement[bool]:
     return and_(job.c.state.in_(RUNNING), job.c.ended_at.is_(None))
 

@@ -212,7 +212,7 @@ class Worker:
     #: The container's name and a random part.
     id: str
     name: str
-    #: Names with commas between them.
+    #: Names with commas between them; empty when it is being retired, and takes no more jobs.
     queues: str
     concurrency: int
     started_at: float

@@ -25,6 +25,11 @@ def renew_lease(connection: Connection, worker_id: str) -> bool:
     return connection.execute(statement).rowcount == 1
 
 
+def take_no_more(connection: Connection, worker_id: str) -> None:
+    """Note that a worker takes jobs from no queue any more, because it is being retired."""
+    connection.execute(update(worker).where(worker.c.id == worker_id).values(queues=""))
+
+
 def retire(connection: Connection, worker_id: str, max_deliveries: int, *, stopped: bool = False) -> None:
     """Remove a worker that was stopped or has died, and release the jobs that it still holds."""
     moves.release(connection, queries.held_by(connection, worker_id), worker_id, max_deliveries, stopped=stopped)

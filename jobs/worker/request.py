@@ -18,6 +18,9 @@ from jobs.worker import ledger_writer
 class JobRequest(Request):
     """A message that was received, until it is acknowledged."""
 
+    #: Whether a process of the pool is kept for it; until then it is only fetched ahead.
+    chosen = False
+
     def __init_subclass__(cls) -> None:
         # Celery makes a subclass for each task, with a faster form of this method. Ours has to stay in force.
         del cls.execute_using_pool
@@ -46,6 +49,7 @@ class JobRequest(Request):
         """Ask for a claim: a process of the pool is free for this job."""
         if self.revoked():
             raise TaskRevokedError(self.id)
+        self.chosen = True
         ledger_writer.writer().claim(self)
 
     def message(self, attempt: int) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import sqlite3
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -358,6 +359,34 @@ def poison_job(scene: Scene) -> None:
         job = send(scene.stack, worker, "poison", queue="arithmetic", timeout=300)
         result = scene.stack.wait_state(job, "FAILURE", timeout=300)["result"]
         assert result == "Given up: the worker process died 5 times while running this job."
+
+
+@fault("`kill -9` of the autoscaler while it adds workers; another one retires them", strikes=2)
+def autoscaler_killed(scene: Scene) -> None:
+    def workers() -> int:
+        return sum(name.startswith(scene.stack.celery) for name in scene.stack.containers())
+
+    with autoscaler(scene, at_least=3, at_most=3) as script:
+        wait_until(workers, 60, "it adds workers", lambda count: count > 1)
+        script.kill()
+    with autoscaler(scene, at_least=1, at_most=1):
+        wait_until(workers, 120, "those that were added have left", lambda count: count == 1)
+
+
+@contextmanager
+def autoscaler(scene: Scene, *, at_least: int, at_most: int) -> Iterator[subprocess.Popen[bytes]]:
+    script = subprocess.Popen(
+        ["ops/autoscale.sh", "--min", str(at_least), "--max", str(at_most), "--cooldown", "5"],
+        cwd=scene.stack.root,
+        env=os.environ | scene.stack.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        yield script
+    finally:
+        script.terminate()
+        script.wait()
 
 
 AT_ONCE = (pool_process_killed, worker_killed, web_killed, beat_killed, rabbitmq_killed)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from jobs.catalogue import JOB_TYPES, QUEUES
+from jobs.catalogue import JOB_TYPES, QUEUES, places
 from tests.support.project import ROOT
 
 
@@ -37,3 +37,12 @@ def test_heavy_without_seconds_takes_one_to_three() -> None:
 def test_heavy_refuses(parameters: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         JOB_TYPES["heavy"].params.model_validate(parameters)
+
+
+@pytest.mark.parametrize(
+    ("queue", "queues", "expected"),
+    [("heavy", "heavy,export,arithmetic", 4), ("export", "heavy,export", 2), ("arithmetic", "export,arithmetic", 8)]
+    + [(queue, queue, 8) for queue in QUEUES],
+)
+def test_long_jobs_leave_places_to_the_other_queues_of_a_worker(queue: str, queues: str, expected: int) -> None:
+    assert places(queue, queues, concurrency=8) == expected

@@ -12,9 +12,9 @@ from celery.worker import state
 from jobs import heartbeat, identity
 from jobs.ledger import moves, queries, workers
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import Job, NewJob
+from jobs.ledger.records import Job, NewJob, Outcome
 from jobs.states import State
-from jobs.worker import steward
+from jobs.worker import retirement, steward
 
 
 class Ended(Exception):
@@ -115,6 +115,29 @@ def test_a_worker_that_stops_gives_back_what_it_holds_and_signs_off(
     assert (job(ledger, running).state, job(ledger, running).deaths) == (State.RETRY, 0)
     with ledger.reading() as connection:
         assert workers.registered(connection) == []
+
+
+def test_a_worker_that_is_retired_leaves_when_nothing_runs_any_more(
+    ledger: Ledger, worker: Worker, running: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[bool] = []
+    monkeypatch.setattr(retirement, "asked", lambda: True)
+    monkeypatch.setattr(retirement, "leave", lambda: left.append(True))
+    worker.runs(running, time.time())
+    worker.look()
+    assert retirement.take_no_more in [function for function, _ in worker.called]
+    with ledger.reading() as connection:
+        assert [each.queues for each in workers.registered(connection)] == [""]
+    monkeypatch.setattr(retirement, "took_last", lambda: True)
+    worker.look()
+    assert not left, "a job runs"
+    with ledger.writing() as connection:
+        moves.succeed(connection, Outcome(job_id=running, attempt=1))
+    worker.look()
+    assert not left, "its message is not acknowledged yet"
+    worker.requests.clear()
+    worker.look()
+    assert left == [True]
 
 
 def test_a_pool_counts_as_working_when_one_of_its_processes_has_lived_for_a_while(

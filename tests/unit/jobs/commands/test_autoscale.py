@@ -1,0 +1,90 @@
+"""The questions of ops/autoscale.sh, answered from a real ledger."""
+
+import io
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+
+from jobs.commands import autoscale
+from jobs.ledger import moves, samples, workers
+from jobs.ledger.database import Ledger
+from jobs.ledger.records import NewJob, QueueSample
+
+Ask = Callable[..., list[str]]
+
+
+@pytest.fixture
+def ask(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Return a function that puts questions to the program, and returns the answers."""
+    monkeypatch.setattr(autoscale, "ledger", lambda: ledger)
+
+    def put(*questions: str, most: int = 8) -> list[str]:
+        arguments = ["autoscale.sh", "--max", str(most), "--queues", "heavy", "--cooldown", "60"]
+        monkeypatch.setattr(sys, "argv", arguments)
+        monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{question}\n" for question in questions)))
+        assert autoscale.main() == 0
+        return capsys.readouterr().out.splitlines()
+
+    return put
+
+
+def record(ledger: Ledger, backlog: int, workers: int) -> None:
+    """Write the samples of the last two minutes."""
+    now = time.time()
+    with ledger.writing() as connection:
+        for ago in range(120, -1, -2):
+            sample = QueueSample(
+                at=now - ago,
+                name="heavy",
+                ready=0,
+                unacknowledged=0,
+                consumers=workers,
+                unfinished=backlog,
+                scheduled=0,
+                in_rate=0,
+                out_rate=4,
+            )
+            samples.record(connection, [sample], keep_since=0)
+
+
+def register(ledger: Ledger, *names: str) -> None:
+    with ledger.writing() as connection:
+        for name in names:
+            workers.register(connection, f"{name}/1", name, "heavy", 4)
+
+
+def test_it_answers_each_question_with_what_to_do_and_why(ledger: Ledger, ask: Ask) -> None:
+    register(ledger, "first")
+    record(ledger, backlog=304, workers=1)
+    answer = "add\t1\t1 -> 2 workers: 300 jobs of heavy wait, the last of them for about 1:12"
+    assert ask("", "") == [answer, answer]
+    assert ask("", most=1) == ["hold\t-\tjobs wait, and 1 workers are there: --max is 1"]
+
+
+def test_it_names_those_to_retire_and_keeps_those_that_run_jobs(ledger: Ledger, ask: Ask) -> None:
+    register(ledger, "first", "w2", "w3", "w4")
+    record(ledger, backlog=1, workers=4)
+    new = NewJob(type="heavy", queue="heavy", params={})
+    with ledger.writing() as connection:
+        moves.add(connection, new)
+        moves.claim(connection, [new.id], "w4/1")
+    verb, names, _ = ask("w2 w3 w4")[0].split("\t")
+    assert (verb, names) == ("retire", "w3 w2")
+
+
+def test_a_worker_that_is_leaving_is_no_longer_counted(ledger: Ledger, ask: Ask) -> None:
+    register(ledger, "first", "w2")
+    record(ledger, backlog=0, workers=1)
+    with ledger.writing() as connection:
+        workers.take_no_more(connection, "w2/1")
+    assert ask("w2") == ["hold\t-\t"]
+
+
+def test_without_samples_or_without_a_ledger_it_says_so_and_does_nothing(ledger: Ledger, ask: Ask) -> None:
+    register(ledger, "first")
+    assert ask("")[0].startswith("hold\t-\tthe beat container records no samples")
+    with ledger.writing() as connection:
+        connection.exec_driver_sql("DROP TABLE sample")
+    assert ask("")[0].startswith("hold\t-\tthe ledger cannot be read: ")
