@@ -40,12 +40,18 @@ EXPORT_EXPIRES=${EXPORT_EXPIRES:-86400}  # seconds an exported file can be downl
 # --- mail ----------------------------------------------------------------------------------------
 SMTP_URL=${SMTP_URL:-} # smtp://[user:password@]host[:port] or smtps://...; empty: mails are only recorded
 
+# --- tools that are off until they are started (ops/prometheus.sh, ops/flower.sh) -----------------
+PROMETHEUS_RETENTION=${PROMETHEUS_RETENTION:-15d} # how long figures are kept ...
+PROMETHEUS_SIZE=${PROMETHEUS_SIZE:-1GB}           # ... and how much room they may take
+
 # --- limits of the containers --------------------------------------------------------------------
 NGINX_MEMORY=${NGINX_MEMORY:-64m}
 FLASK_MEMORY=${FLASK_MEMORY:-512m}
 RABBITMQ_MEMORY=${RABBITMQ_MEMORY:-768m}
 CELERY_MEMORY=${CELERY_MEMORY:-512m}
 BEAT_MEMORY=${BEAT_MEMORY:-192m}
+PROMETHEUS_MEMORY=${PROMETHEUS_MEMORY:-256m}
+FLOWER_MEMORY=${FLOWER_MEMORY:-256m}
 CELERY_CPU_SHARES=${CELERY_CPU_SHARES:-128} # against 1024 of every other container, where processors are scarce
 PIDS_LIMIT=${PIDS_LIMIT:-256}               # processes and threads in a container
 LOG_MAX_SIZE=${LOG_MAX_SIZE:-10m}           # of a container's log file, of which two are kept
@@ -57,6 +63,7 @@ BASE=${BASE_IMAGE:-warren_base:trixie} # what the Dockerfiles start FROM; a made
 NETWORK=${PREFIX}_network              # the whole system; --internal
 FRONT_NETWORK=${PREFIX}_front_network  # Nginx and Flask; workers only if they send mail
 RABBITMQ_VOLUME=${PREFIX}_rabbitmq_data
+PROMETHEUS_VOLUME=${PREFIX}_prometheus_data
 NGINX_CONTAINER=${PREFIX}_nginx_container
 FLASK_CONTAINER=${PREFIX}_flask_container
 RABBITMQ_CONTAINER=${PREFIX}_rabbitmq_container

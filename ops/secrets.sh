@@ -3,7 +3,7 @@
 # user of the containers can read.
 # Sourced after settings.sh and ops/lib.sh, never run.
 
-BROKER_USERS=(publisher worker monitor)
+BROKER_USERS=(publisher worker monitor flower)
 
 make_secrets() {
 	local user file definitions
@@ -11,7 +11,7 @@ make_secrets() {
 	definitions=$(<"$WARREN_DIR/rabbitmq/definitions.json.template")
 	for user in "${BROKER_USERS[@]}"; do
 		file=$SECRETS_DIR/${user}_password
-		if [[ ! -s $file ]]; then keep_secret "${user}_password" "$(head --bytes 24 /dev/urandom | basenc --base64url)"; fi
+		if [[ ! -s $file ]]; then keep_secret "${user}_password" "$(new_password)"; fi
 		definitions=${definitions//@${user^^}_HASH@/$(password_hash "$(<"$file")")}
 	done
 	keep_secret rabbitmq_definitions.json "$definitions"
@@ -21,8 +21,11 @@ make_secrets() {
 	else
 		rm -f "$SECRETS_DIR/smtp_url"
 	fi
-	give_to_containers "$SECRETS_DIR"
+	mkdir --parents "$SECRETS_DIR/tools" # what Nginx asks those for who look at the tools: see ops/tools.sh
+	give_to_containers "$SECRETS_DIR" "$SECRETS_DIR/tools"
 }
+
+new_password() { head --bytes 24 /dev/urandom | basenc --base64url; }
 
 # keep_secret NAME TEXT: as a file of SECRETS_DIR.
 keep_secret() {
