@@ -11,10 +11,14 @@ source "$WARREN_DIR/ops/ownership.sh"
 source "$WARREN_DIR/ops/preflight.sh"
 # shellcheck source=ops/install.sh
 source "$WARREN_DIR/ops/install.sh"
+# shellcheck source=ops/images.sh
+source "$WARREN_DIR/ops/images.sh"
 # shellcheck source=ops/containers.sh
 source "$WARREN_DIR/ops/containers.sh"
 # shellcheck source=ops/secrets.sh
 source "$WARREN_DIR/ops/secrets.sh"
+# shellcheck source=ops/tools.sh
+source "$WARREN_DIR/ops/tools.sh"
 
 usage() {
 	cat <<-HELP
@@ -70,11 +74,8 @@ stop_steps() { jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true; }
 
 # --- images --------------------------------------------------------------------------------------
 
-from_base=(--build-arg "BASE=$BASE" --build-arg "WARREN_UID=$WARREN_UID" --build-arg "WARREN_GID=$WARREN_GID")
-
 # Two at a time: what Flask and Celery share comes before them, and RabbitMQ is mostly unpacking.
 build_images() {
-	version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$WARREN_DIR/jobs/__init__.py")
 	{
 		step "image ${PREFIX}_python" build_python
 		step "image ${PREFIX}_flask" build_image flask
@@ -86,26 +87,6 @@ build_images() {
 		step "image ${PREFIX}_nginx" build_image nginx
 	} &
 	all_of "$python" $!
-}
-
-# What Flask and Celery share. No label tells whose it is or which version: so it is the same image for every stack,
-# and its layers, as well as those on top of it, are made only once.
-build_python() { docker_build jobs "${PREFIX}_python" "${from_base[@]}"; }
-
-# build_image NAME: from the Dockerfile in that folder.
-build_image() {
-	local from=("${from_base[@]}")
-	if [[ $1 == flask || $1 == celery ]]; then from=(--build-arg "PYTHON_IMAGE=${PREFIX}_python"); fi
-	docker_build "$1" "${PREFIX}_$1" "${from[@]}" \
-		--label "warren.stack=$PREFIX" --label "org.opencontainers.image.version=$version"
-}
-
-# docker_build FOLDER TAG ARGUMENT...
-docker_build() {
-	local folder=$1 tag=$2
-	shift 2
-	# An attestation would give an unchanged image a new id, and so a new container, every time.
-	BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --file "$WARREN_DIR/$folder/Dockerfile" --tag "$tag" "$@" "$WARREN_DIR"
 }
 
 # --- what the containers stand on ----------------------------------------------------------------
@@ -172,6 +153,7 @@ start_containers() {
 	all_of "${pids[@]}"
 
 	step "$NGINX_CONTAINER" start_nginx
+	renew_tools
 }
 
 start_rabbitmq() {

@@ -45,12 +45,18 @@ SMTP_URL=${SMTP_URL:-} # smtp://[user:password@]host[:port] or smtps://...; empt
 NOTIFY_URL=${NOTIFY_URL:-}   # http(s)://host[:port]/path, which gets a signed POST; empty: nothing is posted
 NOTIFY_MAIL=${NOTIFY_MAIL:-} # addresses with commas between them, by the server of SMTP_URL; empty: no mail
 
+# --- tools that are off until they are started (ops/prometheus.sh, ops/flower.sh) -----------------
+PROMETHEUS_RETENTION=${PROMETHEUS_RETENTION:-15d} # how long figures are kept ...
+PROMETHEUS_SIZE=${PROMETHEUS_SIZE:-1GB}           # ... and how much room they may take
+
 # --- limits of the containers --------------------------------------------------------------------
 NGINX_MEMORY=${NGINX_MEMORY:-64m}
 FLASK_MEMORY=${FLASK_MEMORY:-512m}
 RABBITMQ_MEMORY=${RABBITMQ_MEMORY:-768m}
 CELERY_MEMORY=${CELERY_MEMORY:-512m}
 BEAT_MEMORY=${BEAT_MEMORY:-192m}
+PROMETHEUS_MEMORY=${PROMETHEUS_MEMORY:-256m}
+FLOWER_MEMORY=${FLOWER_MEMORY:-256m}
 CELERY_CPU_SHARES=${CELERY_CPU_SHARES:-128} # against 1024 of every other container, where processors are scarce
 PIDS_LIMIT=${PIDS_LIMIT:-256}               # processes and threads in a container
 LOG_MAX_SIZE=${LOG_MAX_SIZE:-10m}           # of a container's log file, of which two are kept
@@ -64,6 +70,7 @@ FRONT_NETWORK=${PREFIX}_front_network  # Nginx and Flask; workers and beat only 
 RABBITMQ_VOLUME=${PREFIX}_rabbitmq_data
 PORT_VOLUME=${PREFIX}_port # through it Nginx gets the published port
 PORT_CONTAINER=${PREFIX}_port_container
+PROMETHEUS_VOLUME=${PREFIX}_prometheus_data
 NGINX_CONTAINER=${PREFIX}_nginx_container
 FLASK_CONTAINER=${PREFIX}_flask_container
 RABBITMQ_CONTAINER=${PREFIX}_rabbitmq_container

@@ -46,9 +46,12 @@ purge() {
 		return
 	fi
 	step "volumes $RABBITMQ_VOLUME $PORT_VOLUME" docker volume rm --force "$RABBITMQ_VOLUME" "$PORT_VOLUME"
+	if [[ -n $(files_in "$PROMETHEUS_VOLUME") ]]; then
+		step "volume $PROMETHEUS_VOLUME" docker volume rm "$PROMETHEUS_VOLUME"
+	fi
 	purge_place 'exported files' "$EXPORTS_DIR" '*.csv' '*.part'
 	purge_place 'ledger' "$DB_DIR" 'backend.db*'
-	purge_place 'secrets' "$SECRETS_DIR" '*_password' rabbitmq_definitions.json 'database_url*' smtp_url 'notify_*'
+	purge_place 'secrets' "$SECRETS_DIR" '*_password' rabbitmq_definitions.json 'database_url*' smtp_url 'notify_*' tools
 }
 
 # purge_place WHAT FOLDER_OR_VOLUME PATTERN...: remove the files that match, or the volume, if they are this stack's.
@@ -87,7 +90,7 @@ remove_place() {
 		docker volume rm "$place"
 		return
 	fi
-	rm -f "$@" "$place/.stack"
+	rm -rf "$@" "$place/.stack"
 	# The folder of the ledger stays: it is part of the project.
 	if [[ $place != "$DB_DIR" ]]; then rmdir --ignore-fail-on-non-empty "$place"; fi
 }

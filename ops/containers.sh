@@ -18,6 +18,8 @@ config_files=() # mounted files that are read once, at the start
 only_for=()     # not empty: only a change of this, or of those files, makes a new container
 second_network= # joined before the start, besides the one in the arguments
 
+TOOLS=(flower prometheus rabbitmq_ui) # roles of the tools that are off until they are started: ops/tools.sh
+
 # --- what each container is ----------------------------------------------------------------------
 
 # describe ROLE IMAGE MEMORY NETWORK: what all have in common.
@@ -196,6 +198,8 @@ describe_nginx() {
 		--mount "type=bind,source=$WARREN_DIR/document_root,target=/usr/share/warren,readonly"
 		--mount "type=bind,source=$WARREN_DIR/docs,target=/usr/share/warren_docs,readonly"
 		--volume "$EXPORTS_DIR:/exports:ro"
+		# The folder, because files come and go in it: see ops/tools.sh
+		--mount "type=bind,source=$SECRETS_DIR/tools,target=/run/tools,readonly"
 	)
 }
 
@@ -366,6 +370,8 @@ start_worker() {
 remove_containers() {
 	remove_role nginx
 	remove_role port
+	remove_role "${TOOLS[@]}"
+	rm -f "$SECRETS_DIR"/tools/*
 	remove_role flask
 	remove_role worker beat
 	remove_role rabbitmq

@@ -3,7 +3,7 @@
 # user of the containers can read.
 # Sourced after settings.sh and ops/lib.sh, never run.
 
-BROKER_USERS=(publisher worker monitor)
+BROKER_USERS=(publisher worker monitor flower)
 
 make_secrets() {
 	local user file definitions
@@ -11,7 +11,7 @@ make_secrets() {
 	definitions=$(<"$WARREN_DIR/rabbitmq/definitions.json.template")
 	for user in "${BROKER_USERS[@]}"; do
 		file=$SECRETS_DIR/${user}_password
-		if [[ ! -s $file ]]; then keep_secret "${user}_password" "$(head --bytes 24 /dev/urandom | basenc --base64url)"; fi
+		if [[ ! -s $file ]]; then keep_secret "${user}_password" "$(new_password)"; fi
 		definitions=${definitions//@${user^^}_HASH@/$(password_hash "$(<"$file")")}
 	done
 	keep_secret rabbitmq_definitions.json "$definitions"
@@ -23,7 +23,8 @@ make_secrets() {
 	if [[ -n $NOTIFY_URL && ! -s $SECRETS_DIR/notify_secret ]]; then
 		keep_secret notify_secret "whsec_$(head --bytes 32 /dev/urandom | base64 --wrap 0)"
 	fi
-	give_to_containers "$SECRETS_DIR"
+	mkdir --parents "$SECRETS_DIR/tools" # what Nginx asks those for who look at the tools: see ops/tools.sh
+	give_to_containers "$SECRETS_DIR" "$SECRETS_DIR/tools"
 }
 
 # keep_if_given NAME TEXT: as a file of SECRETS_DIR; no file if the text is empty.
@@ -34,6 +35,8 @@ keep_if_given() {
 		rm -f "$SECRETS_DIR/$1"
 	fi
 }
+
+new_password() { head --bytes 24 /dev/urandom | basenc --base64url; }
 
 # keep_secret NAME TEXT: as a file of SECRETS_DIR.
 keep_secret() {

@@ -67,8 +67,8 @@ def test_each_container_is_in_its_networks_and_the_broker_is_out_of_reach(stack:
 
 
 def test_secrets_are_files_for_their_owner_only_and_stand_nowhere_else(stack: Stack) -> None:
-    files = [path for path in stack.secrets.iterdir() if path.name != ".stack"]
-    passwords = {"publisher_password", "worker_password", "monitor_password"}
+    files = [path for path in stack.secrets.iterdir() if path.is_file() and path.name != ".stack"]
+    passwords = {"publisher_password", "worker_password", "monitor_password", "flower_password"}
     assert {path.name for path in files} == passwords | {"rabbitmq_definitions.json", "database_url"}
     for path in files:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path

@@ -20,7 +20,7 @@ TOOLS: dict[str, list[str]] = {
     "shellcheck": [str(path) for path in shell_scripts()],
     "shfmt": ["-d", *map(str, shell_scripts())],
     "hadolint": ["--no-color", *(str(path) for path in dockerfiles())],
-    "gixy": ["nginx/nginx.conf"],
+    "gixy": ["nginx/nginx.conf", "rabbitmq_ui/nginx.conf"],
 }
 
 

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Flower, which shows the workers and the jobs that they run: start it behind Nginx, or stop it.
+set -Eeuo pipefail
+# shellcheck source=settings.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../settings.sh"
+# shellcheck source=ops/lib.sh
+source "$WARREN_DIR/ops/lib.sh"
+# shellcheck source=ops/ownership.sh
+source "$WARREN_DIR/ops/ownership.sh"
+# shellcheck source=ops/images.sh
+source "$WARREN_DIR/ops/images.sh"
+# shellcheck source=ops/containers.sh
+source "$WARREN_DIR/ops/containers.sh"
+# shellcheck source=ops/secrets.sh
+source "$WARREN_DIR/ops/secrets.sh"
+# shellcheck source=ops/tools.sh
+source "$WARREN_DIR/ops/tools.sh"
+
+usage() {
+	cat <<-HELP
+		Usage: ops/flower.sh start [--new-password] | stop
+
+		Starts Flower for the running stack $PREFIX, at http://localhost:$PORT/flower/, or stops it. It shows each worker and
+		each job that begins after the start. The workers send events of their jobs only while it runs. Nothing can be
+		changed there.
+
+		  --new-password  make another password; the first start makes one anyway, and shows it once
+
+		Examples:
+		  ops/flower.sh start
+		  ops/flower.sh stop
+	HELP
+}
+
+run_tool flower "$@"
