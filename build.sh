@@ -139,7 +139,10 @@ start_containers() {
 	mend_beside "$NGINX_CONTAINER"
 	step "$RABBITMQ_CONTAINER" start_rabbitmq
 	# Version 1.0 published Nginx itself, and a port has only one owner.
-	if [[ -n $(docker port "$NGINX_CONTAINER" 2>/dev/null) ]]; then remove "$NGINX_CONTAINER"; fi
+	if [[ -n $(docker port "$NGINX_CONTAINER" 2>/dev/null) ]]; then
+		tell_nginx drain
+		remove "$NGINX_CONTAINER"
+	fi
 	step "$PORT_CONTAINER" start_port &
 	pids+=($!)
 	step "$FLASK_CONTAINER" start_flask &
