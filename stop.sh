@@ -19,7 +19,7 @@ usage() {
 		./build.sh goes on where this stopped.
 
 		  --purge  remove the ledger, exported files, the broker's volume and the secrets as well: all jobs are gone.
-		           What is another stack's, or was never marked as this one's, stays
+		           Backups stay, and so does what is another stack's or was never marked as this one's
 	HELP
 }
 
