@@ -228,15 +228,16 @@ smoke_check() {
 		esac
 		sleep 0.1
 	done
-	if [[ $state == PENDING ]] && stands_in_line; then return; fi
+	if [[ $state == PENDING ]] && has_to_wait; then return; fi
 	die "the job $id did not succeed within 20 s: $answer" "See: docker logs $CELERY_CONTAINER"
 }
 
-# stands_in_line: is the stack just busy? Then the job's queue holds more messages than this one, and a worker that is
-# alive runs a job from the same queue. (Of a worker that is not alive, the ledger shows no running job for long.)
-stands_in_line() {
+# has_to_wait: is the job's queue paused, or the stack just busy? Then the queue holds more messages than this one, and a
+# worker that is alive runs a job from it. (Of a worker that is not alive, the ledger shows no running job for long.)
+has_to_wait() {
 	local queues running
 	queues=$("$WARREN_DIR/list_queues.sh" --json)
+	if [[ $queues =~ \"$smoke_queue\"[^}]*\"paused\":\ true ]]; then return; fi
 	[[ $queues =~ \"$smoke_queue\",\ *\"ready\":\ *([0-9]+),\ *\"unacknowledged\":\ *([0-9]+) ]] || return 1
 	((BASH_REMATCH[1] + BASH_REMATCH[2] >= 2)) || return 1
 	running=$(http GET '/flask/tasks?status=STARTED,PROGRESS&limit=500' '')

@@ -6,9 +6,10 @@ follow from the entry.
 
 import random
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -17,6 +18,7 @@ from pydantic import (
     StrictBool,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -127,6 +129,54 @@ class ImageParams(Params):
     height: int = Field(600, ge=100, le=2000, description="Height to resize each to, in pixels.", examples=[600])
 
 
+def _known_type(name: str) -> str:
+    if name not in JOB_TYPES:
+        raise PydanticCustomError("unknown_type", "Input should be one of {names}", {"names": ", ".join(JOB_TYPES)})
+    return name
+
+
+class _JobFilter(Params):
+    """Which jobs: those that fit everything that is given. At least one thing has to be."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    task_type: Annotated[str, AfterValidator(_known_type)] | None = Field(None, description="Only jobs of this kind.")
+    queue: Literal["heavy", "export", "arithmetic"] | None = Field(None, description="Only jobs of this queue.")
+    created_from: Moment | None = Field(None, description="Only jobs accepted at this time or later.")
+    created_to: Moment | None = Field(None, description="Only jobs accepted before this time.")
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.model_dump(exclude_none=True):
+            raise PydanticCustomError(
+                "empty", "Give at least one of {names}", {"names": ", ".join(type(self).model_fields)}
+            )
+        return self
+
+
+def _split(value: Any) -> Any:
+    return value.split(",") if isinstance(value, str) else value
+
+
+class CancelFilter(_JobFilter):
+    """Parameters of ``cancel_jobs``."""
+
+    status: Annotated[list[Literal["PENDING", "STARTED", "PROGRESS", "RETRY"]], BeforeValidator(_split)] | None = Field(
+        None,
+        min_length=1,
+        description="Only jobs in these states; all that have not ended when left out.",
+        examples=[["PENDING"]],
+    )
+
+
+class RetryFilter(_JobFilter):
+    """Parameters of ``retry_jobs``."""
+
+    status: Annotated[list[Literal["FAILURE", "REVOKED"]], BeforeValidator(_split)] | None = Field(
+        None, min_length=1, description="Only jobs in these states; both when left out.", examples=[["FAILURE"]]
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobType:
     """One kind of job."""
@@ -141,6 +191,8 @@ class JobType:
     summary: str
     #: Whether a run takes milliseconds at most: then several jobs share a turn of a pool process, one after the other.
     quick: bool = False
+    #: Whether it acts on other jobs: then it goes before them, and runs also while its queue is paused.
+    control: bool = False
     #: Seconds after which a run is killed and the job is a FAILURE.
     time_limit: float = 120
     #: How often a run may ask to be tried again.
@@ -192,6 +244,22 @@ JOB_TYPES = {
             params=ImageParams,
             summary="Make images and resize them.",
             time_limit=300,
+        ),
+        JobType(
+            name="cancel_jobs",
+            queue=ARITHMETIC,
+            params=CancelFilter,
+            summary="Cancel all jobs that match.",
+            control=True,
+            time_limit=3600,
+        ),
+        JobType(
+            name="retry_jobs",
+            queue=ARITHMETIC,
+            params=RetryFilter,
+            summary="Run all failed or cancelled jobs that match once more, as new jobs.",
+            control=True,
+            time_limit=3600,
         ),
     )
 }

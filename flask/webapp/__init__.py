@@ -15,6 +15,7 @@ from webapp.api import (
     json_body,
     openapi,
     queues,
+    schedules,
     submission,
     tasks,
     todos,
@@ -33,7 +34,7 @@ def create_app() -> APIFlask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     problems.register(app)
     openapi.configure(app)
-    for_programs = (home, submission, tasks, download, events, todos, queues, health, compatibility)
+    for_programs = (home, submission, tasks, download, events, todos, schedules, queues, health, compatibility)
     for_people = (pages, actions, live)
     for module in (*for_programs, *for_people):
         app.register_blueprint(module.blueprint, url_prefix="/flask")

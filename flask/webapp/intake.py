@@ -21,7 +21,7 @@ from jobs.catalogue import JobType, Params
 from jobs.ledger import keys, moves, queries
 from jobs.ledger.database import Ledger, ledger
 from jobs.ledger.group_commit import GroupCommit
-from jobs.ledger.records import IdempotencyKey, NewJob, new_id
+from jobs.ledger.records import IdempotencyKey, NewJob, Priority, new_id
 from jobs.settings import settings
 from webapp.problems import unavailable
 
@@ -55,7 +55,14 @@ class Backlog:
             self._count += jobs
 
 
-def new_job(job_type: JobType, params: Params, run_at: datetime | None = None, task_id: str | None = None) -> NewJob:
+def new_job(
+    job_type: JobType,
+    params: Params,
+    *,
+    run_at: datetime | None = None,
+    urgent: bool = False,
+    task_id: str | None = None,
+) -> NewJob:
     """Return a job as the ledger takes it, with a new id if it is given none."""
     return NewJob(
         id=task_id or new_id(),
@@ -63,6 +70,7 @@ def new_job(job_type: JobType, params: Params, run_at: datetime | None = None, t
         queue=job_type.queue,
         params=params.model_dump(mode="json", exclude_none=True),
         run_at=run_at.timestamp() if run_at else None,
+        priority=Priority.HIGH if urgent or job_type.control else Priority.NORMAL,
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union, cast
 
 from pydantic import (
     AfterValidator,
@@ -13,9 +13,11 @@ from pydantic import (
     RootModel,
     StrictBool,
     create_model,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
+from jobs import slots
 from jobs.catalogue import JOB_TYPES, JobType, Moment
 from jobs.states import State
 
@@ -50,6 +52,7 @@ def _within_reach(moment: datetime) -> datetime:
     return moment
 
 
+_Priority = Literal["normal", "high"]
 _RunAt = Annotated[Moment, AfterValidator(_within_reach)]
 
 
@@ -67,6 +70,10 @@ _SUBMISSIONS = [
         task_type=(cast(Any, Literal[job_type.name]), Field(description="The kind of job.")),
         input_params=(job_type.params, _parameters(job_type)),
         run_at=(_RunAt | None, Field(None, description="Not to be started before this time, with its offset.")),
+        priority=(
+            _Priority,
+            Field("normal", description="A job of high priority goes before the others of its queue."),
+        ),
     )
     for job_type in JOB_TYPES.values()
 ]
@@ -123,6 +130,7 @@ class JobView(BaseModel):
     queue: str
     state: State
     status: State = Field(description="The same as `state`.")
+    priority: _Priority
     input_params: dict[str, Any]
     info: Any = Field(description="The progress while it runs, the result when it has succeeded.")
     result: Any = Field(description="The result; for a failed job, one sentence.")
@@ -203,6 +211,87 @@ class StatusQuery(BaseModel):
     task_id: str | None = Field(None, description="The job's id.")
 
 
+# --- recurring jobs ---------------------------------------------------------------------------------------------------
+
+
+def _cron(expression: str) -> str:
+    try:
+        slots.check_cron(expression)
+    except ValueError as error:
+        raise PydanticCustomError("cron", "{reason}", {"reason": str(error)}) from None
+    return expression
+
+
+def _zone(name: str) -> str:
+    try:
+        slots.zone(name)
+    except ValueError as error:
+        raise PydanticCustomError("timezone", "{reason}", {"reason": str(error)}) from None
+    return name
+
+
+_Cron = Annotated[str, Field(max_length=128, examples=["30 2 * * *"]), AfterValidator(_cron)]
+_Every = Annotated[float, Field(strict=True, ge=1, le=366 * 86400)]
+_Zone = Annotated[str, Field(max_length=64), AfterValidator(_zone)]
+
+
+class NewSchedule(Strict):
+    """A recurring job: `cron` or `every` says when."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="Up to 64 letters, digits and . _ -",
+        examples=["nightly-export"],
+    )
+    cron: _Cron | None = Field(None, description="Minute, hour, day of month, month and day of week.")
+    every: _Every | None = Field(None, description="Seconds between two jobs.")
+    timezone: _Zone = Field("UTC", description="IANA name of the zone in which `cron` is read.")
+    task_type: TaskType = Field(description="The kind of job.", examples=["export"])
+    input_params: dict[str, Any] = Field({}, description="Its parameters.")
+    paused: StrictBool = Field(False, description="Whether no jobs are made until this is changed.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.cron is None) == (self.every is None):
+            raise PydanticCustomError("one_way", "Give either cron or every")
+        return self
+
+
+class ScheduleChange(Strict):
+    """What to change of a recurring job; what is left out stays."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    cron: _Cron | None = None
+    every: _Every | None = None
+    timezone: _Zone | None = None
+    task_type: TaskType | None = None
+    input_params: dict[str, Any] | None = None
+    paused: StrictBool | None = None
+
+
+class ScheduleView(BaseModel):
+    """A recurring job."""
+
+    name: str
+    cron: str | None
+    every: float | None
+    timezone: str
+    task_type: str
+    input_params: dict[str, Any]
+    paused: bool
+    created_at: Timestamp
+    next_run_at: Timestamp
+    last_run_at: Timestamp
+    last_task_id: str | None = Field(description="The id of the newest job that it has made.")
+
+
+class ScheduleList(BaseModel):
+    """All recurring jobs, by name."""
+
+    data: list[ScheduleView]
+
+
 # --- to-dos -----------------------------------------------------------------------------------------------------------
 
 # Anything but these has to be seen: spaces of all kinds, and control characters.
@@ -276,6 +365,7 @@ class QueueView(BaseModel):
     scheduled: int = Field(description="Those of them whose time has not come.")
     in_rate: float = Field(description="Jobs accepted per second, over the last minute.")
     out_rate: float = Field(description="Jobs ended per second, over the last minute.")
+    paused: bool = Field(description="None of its jobs is started until it is resumed.")
 
 
 class QueuesView(BaseModel):
@@ -283,6 +373,13 @@ class QueuesView(BaseModel):
 
     data: list[QueueView]
     rabbitmq: str = Field(description="`ok`, or why it does not answer.")
+
+
+class QueueState(BaseModel):
+    """Whether the jobs of a queue are started."""
+
+    name: str
+    paused: bool
 
 
 class SampleView(BaseModel):

@@ -1,12 +1,16 @@
 """What programs and people do alike with jobs and to-dos: find, list, change. What cannot be done is a problem."""
 
-from jobs.ledger import moves, queries, todos
+import time
+from dataclasses import replace
+
+from jobs.catalogue import QUEUES
+from jobs.ledger import moves, pauses, queries, schedules, todos
 from jobs.ledger.database import ledger
-from jobs.ledger.records import Job, NewJob, Todo
+from jobs.ledger.records import Job, NewJob, Schedule, Todo
 from webapp.intake import intake
-from webapp.models import JobsQuery, NewTodo, TodoChange, TodosQuery
+from webapp.models import JobsQuery, NewSchedule, NewTodo, ScheduleChange, Submission, TodoChange, TodosQuery
 from webapp.paging import cursor_after, position_of
-from webapp.problems import Problem, field_problem
+from webapp.problems import Problem, checked, field_problem
 
 # --- jobs -------------------------------------------------------------------------------------------------------------
 
@@ -49,7 +53,98 @@ def retry_job(task_id: str) -> str:
     job = find_job(task_id)
     if not job.retryable:
         raise Problem(409, f"Only a FAILURE or REVOKED job can be retried; this one is {job.state}.", state=job.state)
-    return intake().accept(NewJob(type=job.type, queue=job.queue, params=job.params))
+    return intake().accept(NewJob(type=job.type, queue=job.queue, params=job.params, priority=job.priority))
+
+
+# --- queues -----------------------------------------------------------------------------------------------------------
+
+
+def pause_queue(name: str, pause: bool) -> None:
+    """Have no job of a queue started any more, or have them started again. Raises a 404 problem."""
+    if name not in QUEUES:
+        raise Problem(404, f"There is no queue called {name[:50]!r}.")
+    intake().write(lambda connection: (pauses.pause if pause else pauses.resume)(connection, name))
+
+
+# --- recurring jobs ---------------------------------------------------------------------------------------------------
+
+
+def find_schedule(name: str) -> Schedule:
+    """Return a recurring job. Raises a 404 problem."""
+    with ledger().reading() as connection:
+        return _known(schedules.find(connection, name), name)
+
+
+def list_schedules() -> list[Schedule]:
+    """Return all recurring jobs, by name."""
+    with ledger().reading() as connection:
+        return schedules.all_of_them(connection)
+
+
+def add_schedule(new: NewSchedule) -> Schedule:
+    """Add a recurring job and return it. Raises a 409 problem if its name is taken, and 422 for wrong parameters."""
+    made = _schedule(new)
+    if not intake().write(lambda connection: schedules.add(connection, made)):
+        raise Problem(409, f"There is a schedule called {new.name!r} already.")
+    return made
+
+
+def change_schedule(name: str, change: ScheduleChange) -> Schedule:
+    """Change a recurring job and return it. Raises a 404 or 422 problem.
+
+    Another time counts from now on: the slot that was next before does not come.
+    """
+    given = change.model_dump(exclude_none=True)
+    if not given:
+        raise field_problem(422, "body", "give at least one thing to change")
+    before = find_schedule(name)
+    ways = {} if {"cron", "every"} & given.keys() else {"cron": before.cron, "every": before.every}
+    old = {
+        "name": name,
+        **ways,
+        "timezone": before.timezone,
+        "task_type": before.type,
+        "input_params": before.params,
+        "paused": before.paused,
+    }
+    after = vars(_schedule(checked(NewSchedule, old | given)))
+    columns = ("cron", "every", "timezone", "type", "params", "paused")
+    values = {column: after[column] for column in columns}
+    if any(values[column] != getattr(before, column) for column in ("cron", "every", "timezone", "paused")):
+        values["next_run_at"] = after["next_run_at"]
+    return _known(intake().write(lambda connection: schedules.change(connection, name, values)), name)
+
+
+def remove_schedule(name: str) -> None:
+    """Delete a recurring job; the jobs that it has made stay. Raises a 404 problem."""
+    if not intake().write(lambda connection: schedules.remove(connection, name)):
+        _known(None, name)
+
+
+def _known(schedule: Schedule | None, name: str) -> Schedule:
+    if schedule is None:
+        raise Problem(404, f"There is no schedule called {name[:64]!r}.")
+    return schedule
+
+
+def _schedule(new: NewSchedule) -> Schedule:
+    """Return a recurring job as the ledger takes it. Raises a 422 problem for wrong parameters."""
+    checked(Submission, {"task_type": new.task_type, "input_params": new.input_params})
+    now = time.time()
+    made = Schedule(
+        name=new.name,
+        cron=new.cron,
+        every=new.every,
+        timezone=new.timezone,
+        type=new.task_type,
+        params=new.input_params,
+        paused=new.paused,
+        created_at=now,
+        next_run_at=None,
+        last_run_at=None,
+        last_job_id=None,
+    )
+    return made if new.paused else replace(made, next_run_at=schedules.next_slot(made, now, anchor=now))
 
 
 # --- to-dos -----------------------------------------------------------------------------------------------------------

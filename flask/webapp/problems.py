@@ -2,10 +2,11 @@
 
 import re
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from apiflask import APIFlask, HTTPError
 from flask import Response, json
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
@@ -14,6 +15,8 @@ from jobs.ledger.database import LedgerFileChanged
 from jobs.ledger.records import KeyReused
 from webapp.negotiation import wants_html
 from webapp.rendering import render
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Problem(Exception):
@@ -52,6 +55,18 @@ def field_problem(status: int, field: str, message: str) -> Problem:
 def fields_problem(status: int, errors: list[dict[str, str]]) -> Problem:
     """Return the problem of wrong fields, each with its ``field`` and ``message``."""
     return Problem(status, "; ".join(f"{item['field']}: {item['message']}" for item in errors), errors=errors)
+
+
+def checked(model: type[M], values: Any) -> M:
+    """Return what a client sent as the model has it. Raises a 422 problem that names each wrong field."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        found = [
+            {"field": _field_name(".".join(str(step) for step in item["loc"])), "message": item["msg"]}
+            for item in error.errors()
+        ]
+        raise fields_problem(422, found) from None
 
 
 def unavailable(detail: str, retry_after: int = 2) -> Problem:

@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from jobs.ledger.records import Attempt, Job, QueueSample, Todo
+from jobs.ledger.records import Attempt, Job, Priority, QueueSample, Schedule, Todo
 from jobs.states import State
 
 
@@ -23,6 +23,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "queue": job.queue,
         "state": job.state,
         "status": job.state,
+        "priority": Priority(job.priority).word,
         "input_params": job.params,
         "info": job.result if job.state is State.SUCCESS else job.info,
         "result": job.outcome,
@@ -61,6 +62,7 @@ def queue_view(sample: QueueSample) -> dict[str, Any]:
         "scheduled": sample.scheduled,
         "in_rate": sample.in_rate,
         "out_rate": sample.out_rate,
+        "paused": sample.paused,
     }
 
 
@@ -70,6 +72,23 @@ def history_view(samples: Iterable[QueueSample]) -> list[dict[str, Any]]:
         {"at": at, "queues": {sample.name: queue_view(sample) for sample in of_moment}}
         for at, of_moment in groupby(samples, key=attrgetter("at"))
     ]
+
+
+def schedule_view(schedule: Schedule) -> dict[str, Any]:
+    """Return a recurring job."""
+    return {
+        "name": schedule.name,
+        "cron": schedule.cron,
+        "every": schedule.every,
+        "timezone": schedule.timezone,
+        "task_type": schedule.type,
+        "input_params": schedule.params,
+        "paused": schedule.paused,
+        "created_at": timestamp(schedule.created_at),
+        "next_run_at": timestamp(schedule.next_run_at),
+        "last_run_at": timestamp(schedule.last_run_at),
+        "last_task_id": schedule.last_job_id,
+    }
 
 
 def todo_view(todo: Todo) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 ``celery beat --scheduler jobs.beat.scheduler:LedgerScheduler`` is Celery's documented extension point. Entries of
 ``beat_schedule`` work as always; on top of them each tick looks into the ledger:
 
+- schedules whose slot has come make a job (:mod:`jobs.beat.recurring`);
 - jobs that are due are published: scheduled for now, retries whose back-off has passed, left over by a web process;
 - workers whose lease has run out are retired, and what they ran is due again;
 - jobs whose messages the broker has lost (its volume wiped, say) are due again;
@@ -21,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import exports, heartbeat
 from jobs.app import app as celery_app
-from jobs.beat import sampling
+from jobs.beat import recurring, sampling
 from jobs.broker.depths import BrokerUnavailable, queue_depths
 from jobs.broker.publisher import NotPublished, Publisher
 from jobs.ledger import expiry, moves, queries, workers
@@ -73,6 +74,7 @@ class LedgerScheduler(Scheduler):
         try:
             self._retire_dead_workers()
             self._compare_with_broker()
+            recurring.make_jobs()
             self._publish_due()
             self._remove_old()
             self._remove_expired_files()

@@ -9,7 +9,7 @@ from collections import deque
 
 from jobs.broker.depths import BrokerUnavailable, QueueDepth, queue_depths
 from jobs.catalogue import QUEUES
-from jobs.ledger import queries
+from jobs.ledger import pauses, queries
 from jobs.ledger.database import ledger
 from jobs.ledger.records import QueueSample
 
@@ -53,6 +53,7 @@ class Sampler:
             ended = queries.ended_after(connection, self._at)
             unfinished = queries.unfinished(connection)
             scheduled = queries.scheduled(connection)
+            paused = pauses.paused(connection)
         self._recent.append((now, accepted, ended))
         self._at, self._seq = now, newest
         while self._recent[0][0] < now - WINDOW:
@@ -68,6 +69,7 @@ class Sampler:
                 scheduled=scheduled.get(name, 0),
                 in_rate=self._rate(name, 0),
                 out_rate=self._rate(name, 1),
+                paused=name in paused,
             )
             for name in QUEUES
         ]

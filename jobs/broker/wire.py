@@ -42,7 +42,7 @@ class Wire:
         """Return the bytes that publish a job: what to do with it, what it is, and its parameters."""
         # An id that was chosen by whoever called `apply_async` may be of any length.
         known = _AN_ID if len(due.id.encode()) == len(_AN_ID) else due.id
-        head, size_at, before, after = self._head(due.type, due.queue, due.retries, known)
+        head, size_at, before, after = self._head(due.type, due.queue, due.retries, due.priority, known)
         body = before + json.dumps(due.params).encode() + after
         message = bytearray(head.replace(known.encode(), due.id.encode()))
         struct.pack_into(">Q", message, size_at, len(body))
@@ -51,7 +51,9 @@ class Wire:
             message += _FRAME.pack(_BODY, self._channel.channel_id, len(part)) + part + _FRAME_END
         return bytes(message)
 
-    def _make_head(self, job_type: str, queue: str, retries: int, job_id: str) -> tuple[bytes, int, bytes, bytes]:
+    def _make_head(
+        self, job_type: str, queue: str, retries: int, priority: int, job_id: str
+    ) -> tuple[bytes, int, bytes, bytes]:
         """Return the frames before the body, where in them its size is, and the body around the parameters."""
         task = self._app.amqp.create_task_message(
             # For people who look at a message: the parameters are in its body.
@@ -66,6 +68,7 @@ class Wire:
             # Without those that say nothing: they are read again for each message, by the broker and by the worker.
             application_headers={name: value for name, value in headers.items() if value is not None},
             delivery_mode=2,  # persistent
+            priority=priority or None,
             **task.properties,
         )
         written: list[bytes] = []

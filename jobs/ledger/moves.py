@@ -13,9 +13,10 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, not_, or_, select, update
 
 from jobs.ledger import attempts, keys, mails
+from jobs.ledger.pauses import MAY_START
 from jobs.ledger.records import DueJob, IdempotencyKey, NewJob, Outcome
 from jobs.ledger.schema import job
 from jobs.states import RUNNING, WAITING, State
@@ -38,6 +39,7 @@ _CLAIM = (
     .where(job.c.id.in_(bindparam("keys", expanding=True)), job.c.state.concat("").in_(WAITING))
     # A stray second message must not start a retry before its back-off has passed.
     .where((job.c.state == State.PENDING) | job.c.due_at.is_(None) | (job.c.due_at <= bindparam("now")))
+    .where(MAY_START)
     .values(
         state=State.STARTED,
         worker=bindparam("by"),
@@ -49,6 +51,14 @@ _CLAIM = (
         error=None,
     )
     .returning(job.c.id, job.c.attempts)
+)
+_HOLD = (
+    update(job)
+    .where(job.c.id.in_(bindparam("keys", expanding=True)), job.c.state.concat("").in_(WAITING))
+    .where((job.c.state == State.PENDING) | job.c.due_at.is_(None), not_(MAY_START))
+    # Another time than the one it was published for, so that it cannot be marked published any more. The earlier its
+    # time, the earlier it is published when the queue goes on.
+    .values(due_at=func.coalesce(job.c.run_at, job.c.created_at))
 )
 _PROGRESS = (
     update(job)
@@ -80,6 +90,7 @@ def add(connection: Connection, *new: NewJob) -> None:
                 "queue": each.queue,
                 "params": each.params,
                 "state": State.PENDING,
+                "priority": each.priority,
                 "created_at": each.created_at,
                 "run_at": each.run_at,
                 "due_at": each.due_at,
@@ -123,6 +134,11 @@ def claim(connection: Connection, job_ids: Sequence[str], by: str) -> dict[str, 
         return {}
     claimed = connection.execute(_CLAIM, {"keys": job_ids, "by": by, "now": time.time()})
     return {row.id: row.attempts for row in claimed}
+
+
+def hold(connection: Connection, job_ids: Sequence[str]) -> int:
+    """Take jobs of paused queues back from the broker; return how many. They are due, and published after the pause."""
+    return connection.execute(_HOLD, {"keys": job_ids}).rowcount if job_ids else 0
 
 
 def adopt(connection: Connection, new: NewJob, by: str) -> int | None:
@@ -182,16 +198,19 @@ def retry_later(connection: Connection, job_id: str, error: str, due_at: float, 
 def cancel(connection: Connection, job_id: str) -> State | None:
     """End a job that has not ended; return the state it was in, or ``None`` if there was nothing to cancel."""
     was = connection.execute(select(job.c.state).where(job.c.id == job_id)).scalar()
-    moved = _move(
-        connection,
-        (job.c.id == job_id) & job.c.ended_at.is_(None),
-        state=State.REVOKED,
-        ended_at=time.time(),
-        due_at=None,
-        info=None,
-        error="Cancelled on request.",
-    )
+    moved = _cancel(connection, job.c.id == job_id)
     return State(was) if was is not None and moved else None
+
+
+def cancel_all(connection: Connection, seqs: Sequence[int]) -> int:
+    """End those of these jobs, given by their ``seq``, that have not ended; return how many."""
+    return _cancel(connection, job.c.seq.in_(seqs))
+
+
+def _cancel(connection: Connection, which: ColumnElement[bool]) -> int:
+    ended = {"state": State.REVOKED, "ended_at": time.time(), "due_at": None, "info": None}
+    statement = update(job).where(which, job.c.ended_at.is_(None)).values(**ended, error="Cancelled on request.")
+    return connection.execute(statement).rowcount
 
 
 def release(

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row, Select, and_, func, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, Row, Select, and_, func, literal, select, union_all
 
+from jobs.ledger.pauses import MAY_START
 from jobs.ledger.records import RELAY_GRACE, DueJob, Job
 from jobs.ledger.schema import attempt, job
 from jobs.states import RUNNING, WAITING, State
@@ -117,14 +118,20 @@ def scheduled(connection: Connection) -> dict[str, int]:
 
 
 def due(connection: Connection, limit: int) -> list[DueJob]:
-    """Return up to ``limit`` jobs whose time to be published has come, the longest due first."""
-    statement = (
-        select(job.c.id, job.c.type, job.c.queue, job.c.params, job.c.due_at, job.c.retries)
-        .where(job.c.due_at <= time.time())
-        .order_by(job.c.due_at)
-        .limit(limit)
-    )
-    return [DueJob(**row._mapping) for row in connection.execute(statement)]
+    """Return up to ``limit`` jobs whose time to be published has come: urgent ones, then the longest due first.
+
+    Those of a paused queue wait until it is resumed.
+    """
+    # Written out, or the database would not know that the index of the urgent jobs has the answer.
+    urgent = job.c.priority > literal(0, literal_execute=True)
+    found = _due(connection, urgent, limit)
+    return found + _due(connection, ~urgent, limit - len(found))
+
+
+def _due(connection: Connection, which: ColumnElement[bool], limit: int) -> list[DueJob]:
+    columns = (job.c.id, job.c.type, job.c.queue, job.c.params, job.c.due_at, job.c.retries, job.c.priority)
+    statement = select(*columns).where(job.c.due_at <= time.time(), which, MAY_START).order_by(job.c.due_at)
+    return [DueJob(**row._mapping) for row in connection.execute(statement.limit(limit))]
 
 
 def count_unclaimed(connection: Connection, queue: str, published_before: float) -> int:

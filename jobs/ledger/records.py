@@ -3,6 +3,7 @@
 import time
 import uuid
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 from jobs import identity
@@ -17,6 +18,19 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
+class Priority(IntEnum):
+    """Which jobs go before others. RabbitMQ's quorum queues know two levels."""
+
+    NORMAL = 0
+    #: RabbitMQ takes any number above 4 for this. Of two messages that wait, it delivers this one first, mostly.
+    HIGH = 5
+
+    @property
+    def word(self) -> str:
+        """Return its name for people and programs: ``normal`` or ``high``."""
+        return self.name.lower()
+
+
 @dataclass(frozen=True, kw_only=True)
 class DueJob:
     """What must be known of a job to publish it."""
@@ -28,6 +42,7 @@ class DueJob:
     due_at: float
     #: Retries that the task has asked for so far.
     retries: int = 0
+    priority: int = Priority.NORMAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +56,7 @@ class NewJob:
     created_at: float = field(default_factory=time.time)
     #: Not to be started before; ``None`` means now.
     run_at: float | None = None
+    priority: int = Priority.NORMAL
 
     @property
     def due_at(self) -> float:
@@ -50,7 +66,14 @@ class NewJob:
     @property
     def due(self) -> DueJob:
         """The job as it is published."""
-        return DueJob(id=self.id, type=self.type, queue=self.queue, params=self.params, due_at=self.due_at)
+        return DueJob(
+            id=self.id,
+            type=self.type,
+            queue=self.queue,
+            params=self.params,
+            due_at=self.due_at,
+            priority=self.priority,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +87,7 @@ class Job:
     queue: str
     params: dict[str, Any]
     state: State
+    priority: int
     created_at: float
     #: Not to be started before, if the client said so.
     run_at: float | None
@@ -209,6 +233,8 @@ class QueueSample:
     #: Jobs accepted and jobs ended per second, over the last minute.
     in_rate: float
     out_rate: float
+    #: Whether none of its jobs is started until it is resumed.
+    paused: bool = False
 
     @property
     def backlog(self) -> int:
@@ -218,6 +244,8 @@ class QueueSample:
     @property
     def time_left(self) -> str:
         """When the queue will be empty at these rates: ``2:03``, or a word."""
+        if self.paused:
+            return "paused"
         if self.backlog == 0:
             return "empty"
         if self.in_rate > self.out_rate:
@@ -232,6 +260,27 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A recurring job: what makes a new job at each of its slots."""
+
+    name: str
+    #: One of these two is given: a cron expression, or seconds between two slots.
+    cron: str | None
+    every: float | None
+    #: IANA name of the zone in which the cron expression is read.
+    timezone: str
+    type: str
+    params: dict[str, Any]
+    paused: bool
+    created_at: float
+    #: The slot that comes next; ``None`` while it is paused.
+    next_run_at: float | None
+    #: The slot of the newest job, and the id of that.
+    last_run_at: float | None
+    last_job_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Tables of the ledger. Times are seconds since the epoch (UTC)."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, false
 
 metadata = MetaData()
 
@@ -17,6 +17,8 @@ job = Table(
     Column("queue", String(64), nullable=False),
     Column("params", JSON, nullable=False),
     Column("state", String(16), nullable=False),
+    # 0, or more for a job that goes before others: see `records.Priority`.
+    Column("priority", Integer, nullable=False, default=0, server_default="0"),
     Column("created_at", Float, nullable=False),
     # Not to be started before, if the client said so.
     Column("run_at", Float),
@@ -53,6 +55,8 @@ Index(
     sqlite_where=job.c.due_at.is_not(None),
     postgresql_where=job.c.due_at.is_not(None),
 )
+_URGENT = job.c.due_at.is_not(None) & (job.c.priority > 0)
+Index("job_urgent", job.c.due_at, sqlite_where=_URGENT, postgresql_where=_URGENT)
 Index(
     "job_open",
     job.c.state,
@@ -129,6 +133,34 @@ sample = Table(
     # Jobs accepted and ended per second, over the last minute.
     Column("in_rate", Float, nullable=False),
     Column("out_rate", Float, nullable=False),
+    Column("paused", Boolean, nullable=False, default=False, server_default=false()),
+)
+
+#: The queues of which no job is started until they are resumed.
+paused_queue = Table(
+    "paused_queue",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("paused_at", Float, nullable=False),
+)
+
+#: Recurring jobs: see `records.Schedule`.
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    # One of these two says when.
+    Column("cron", String(128)),
+    Column("every", Float),
+    Column("timezone", String(64), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("created_at", Float, nullable=False),
+    # The slot that comes next; NULL while it is paused.
+    Column("next_run_at", Float),
+    Column("last_run_at", Float),
+    Column("last_job_id", String(36)),
 )
 
 todo = Table(

@@ -126,7 +126,9 @@ class LedgerWriter:
                 # Taken out: a second message of the same job finds none.
                 attempt = attempts.pop(request.id, None)
                 if attempt is None:
-                    logger.info("%s[%s] dropped: it runs elsewhere, or has ended", request.name, request.id)
+                    logger.info(
+                        "%s[%s] dropped: it runs elsewhere, has ended, or its queue is paused", request.name, request.id
+                    )
                     request.drop()
                 else:
                     job_log.logger.info("%s[%s] started, attempt %d", request.name, request.id, attempt)
@@ -182,7 +184,9 @@ def _store(connection: Connection, outcomes: list[Outcome]) -> int:
 
 def _claim(connection: Connection, requests: list["JobRequest"], by: str) -> dict[str, int]:
     """Claim jobs; return the attempts of those that are to run, by their ids."""
-    attempts = moves.claim(connection, [request.id for request in requests if request.in_ledger], by)
+    ids = [request.id for request in requests if request.in_ledger]
+    attempts = moves.claim(connection, ids, by)
+    moves.hold(connection, [job_id for job_id in ids if job_id not in attempts])
     for request in requests:
         if not request.in_ledger and (attempt := moves.adopt(connection, request.as_new_job(), by)):
             attempts[request.id] = attempt

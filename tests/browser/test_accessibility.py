@@ -23,7 +23,12 @@ def jobs(stack: Stack) -> Iterator[dict[str, str]]:
     stack.http.post(
         "/flask/todos", json={"text": "a to-do with a rather long text that may not fit " * 5, "done": True}
     )
+    nightly = {"name": "nightly-export", "cron": "30 2 * * *", "timezone": "Europe/Berlin", "task_type": "export"}
+    stack.http.post("/flask/schedules", json=nightly)
+    stack.http.post("/flask/queues/export/pause")
     yield ids
+    stack.http.post("/flask/queues/export/resume")
+    stack.http.delete("/flask/schedules/nightly-export")
     stack.http.delete(f"/flask/tasks/{ids['PENDING']}")
 
 
@@ -39,6 +44,7 @@ PAGES: dict[str, Open] = {
     "job that has failed": lambda page, jobs: page.goto(f"/flask/tasks/{jobs['FAILURE']}"),
     "job that waits": lambda page, jobs: page.goto(f"/flask/tasks/{jobs['PENDING']}"),
     "to-dos": lambda page, jobs: page.goto("/flask/todos"),
+    "schedules": lambda page, jobs: page.goto("/flask/schedules"),
     "not found": lambda page, jobs: page.goto("/flask/tasks/unknown"),
 }
 

@@ -8,9 +8,11 @@ import fcntl
 import os
 import signal
 import sqlite3
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +272,48 @@ def disk_full(scene: Scene) -> None:
         scene.hold(ledger_tells, within=20)
     finally:
         filler.unlink()
+
+
+# --- schedules and paused queues -------------------------------------------------------------------------------------
+
+
+@fault("`kill -9` of beat at a slot of a schedule", full_only=SLOW)
+def beat_killed_at_a_slot(scene: Scene) -> None:
+    http, name = scene.stack.http, f"ticks-{scene.dice.getrandbits(32):08x}"
+    # Its jobs are known by their text.
+    body = {"name": name, "every": 1, "task_type": "text", "input_params": {"text": name}}
+    assert http.post("/flask/schedules", json=body).status_code == 201
+    try:
+        running(scene, scene.stack.beat)
+        slot = datetime.fromisoformat(http.get(f"/flask/schedules/{name}").json()["next_run_at"]).timestamp()
+        # Beat looks every half second: so it is just before, at or after the moment in which it makes the job.
+        time.sleep(max(0.0, slot - time.time()) + scene.dice.uniform(0, 0.6))
+        scene.stack.kill(scene.stack.beat)
+        wait_until(lambda: len(slots_of(scene, name)) >= 4, 60, "the schedule goes on")
+    finally:
+        http.delete(f"/flask/schedules/{name}")
+    slots = slots_of(scene, name)
+    assert len(slots) == len(set(slots)), f"a slot made more than one job: {slots}"
+
+
+def slots_of(scene: Scene, text: str) -> list[float]:
+    """Return the slots for which a schedule has made jobs with this text."""
+    return [slot for (slot,) in scene.stack.ledger("SELECT run_at FROM job WHERE params ->> 'text' = ?", text)]
+
+
+@fault("a queue paused, and `kill -9` of the worker meanwhile", lasts=15, strikes=2, full_only=SLOW)
+def queue_paused(scene: Scene) -> None:
+    http = scene.stack.http
+    assert http.post("/flask/queues/arithmetic/pause").status_code == 200
+    try:
+        paused_at = time.time()
+        running(scene, scene.stack.celery)
+        scene.stack.kill(scene.stack.celery)
+        scene.hold()
+        started = "SELECT count(*) FROM job WHERE queue = 'arithmetic' AND started_at > ?"
+        assert scene.stack.ledger(started, paused_at) == [(0,)]
+    finally:
+        http.post("/flask/queues/arithmetic/resume")
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.catalogue import QUEUES
 from tests.support.stack import Stack
 
 CHECKS = [
@@ -36,9 +37,13 @@ SECONDS_TO_START = 120
 
 
 @pytest.fixture
-def jobs_are_cancelled(stack: Stack) -> Iterator[None]:
-    """Cancel afterwards what is left of the jobs: they would run for hours."""
+def nothing_is_left(stack: Stack) -> Iterator[None]:
+    """Remove schedules and cancel jobs afterwards: they would run for hours."""
     yield
+    for schedule in stack.http.get("/flask/schedules").json()["data"]:
+        assert stack.http.delete(f"/flask/schedules/{schedule['name']}").status_code == 204
+    for queue in QUEUES:
+        stack.http.post(f"/flask/queues/{queue}/resume")
     # The newest first: they still wait, while the oldest run and would be replaced by others.
     while left := stack.ledger("SELECT id FROM job WHERE ended_at IS NULL ORDER BY seq DESC"):
         for (task_id,) in left:
@@ -47,7 +52,7 @@ def jobs_are_cancelled(stack: Stack) -> Iterator[None]:
 
 
 @pytest.mark.timeout(0)  # the subprocess has its own
-@pytest.mark.usefixtures("jobs_are_cancelled")
+@pytest.mark.usefixtures("nothing_is_left")
 def test_schemathesis_finds_nothing(stack: Stack, pytestconfig: pytest.Config, tmp_path: Path) -> None:
     examples: int = pytestconfig.getoption("schemathesis_examples")
     configuration = tmp_path / "schemathesis.toml"

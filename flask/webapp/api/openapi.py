@@ -24,7 +24,7 @@ and what would be right. `503` comes with `Retry-After`: the backlog is full, or
 
 
 #: The groups of operations, in the order of the page.
-_ORDER = ["Submit", "Jobs", "To-dos", "Service", "Compatibility"]
+_ORDER = ["Submit", "Jobs", "Schedules", "To-dos", "Service", "Compatibility"]
 
 
 def configure(app: APIFlask) -> None:

@@ -9,7 +9,8 @@ from jobs.broker.sampler import Sampler
 from jobs.ledger import samples
 from jobs.ledger.database import ledger
 from webapp.api.openapi import error_responses
-from webapp.models import HistoryView, QueuesView
+from webapp.models import HistoryView, QueueState, QueuesView
+from webapp.operations import pause_queue
 from webapp.views import history_view, queue_view
 
 blueprint = APIBlueprint("queues", __name__, tag="Service")
@@ -25,6 +26,24 @@ def listing() -> Response:
     """Return the queues; while RabbitMQ does not answer, what the ledger knows of them."""
     sampler = Sampler()
     return jsonify(data=[queue_view(sample) for sample in sampler.sample()], rabbitmq=sampler.trouble or "ok")
+
+
+@blueprint.post("/queues/<name>/pause")
+@blueprint.output(QueueState)
+@blueprint.doc(summary="Start no more jobs of a queue", responses=error_responses(404, 503))
+def pause(name: str) -> Response:
+    """Start no more jobs of a queue. What runs goes on, and jobs are still accepted."""
+    pause_queue(name, True)
+    return jsonify(name=name, paused=True)
+
+
+@blueprint.post("/queues/<name>/resume")
+@blueprint.output(QueueState)
+@blueprint.doc(summary="Start the jobs of a queue again", responses=error_responses(404, 503))
+def resume(name: str) -> Response:
+    """Start the jobs of a queue again."""
+    pause_queue(name, False)
+    return jsonify(name=name, paused=False)
 
 
 @blueprint.get("/queues/history")

@@ -16,13 +16,15 @@ from webapp.models import Accepted, AcceptedBatch, Batch, IdempotencyHeader, Sub
 blueprint = APIBlueprint("submission", __name__, tag="Submit")
 
 
-def submit(job_type: JobType, params: Params, *, run_at: datetime | None = None, key: str | None = None) -> Response:
+def submit(
+    job_type: JobType, params: Params, *, run_at: datetime | None = None, urgent: bool = False, key: str | None = None
+) -> Response:
     """Have a job accepted, and answer 202; for a key that came before with the same request, answer as then.
 
     Raises :class:`jobs.ledger.records.KeyReused` for a key that came before with another request, and a 503 problem
     when no jobs are accepted.
     """
-    return accepted_answer(intake().accept(new_job(job_type, params, run_at), key=_key(key)))
+    return accepted_answer(intake().accept(new_job(job_type, params, run_at=run_at, urgent=urgent), key=_key(key)))
 
 
 def _key(text: str | None) -> IdempotencyKey | None:
@@ -57,7 +59,11 @@ def any_kind(json_data: Any, headers_data: IdempotencyHeader) -> Response:
     """Submit a job of any kind."""
     chosen = json_data.root
     return submit(
-        JOB_TYPES[chosen.task_type], chosen.input_params, run_at=chosen.run_at, key=headers_data.idempotency_key
+        JOB_TYPES[chosen.task_type],
+        chosen.input_params,
+        run_at=chosen.run_at,
+        urgent=chosen.priority == "high",
+        key=headers_data.idempotency_key,
     )
 
 
@@ -70,7 +76,13 @@ def batch(json_data: Batch, headers_data: IdempotencyHeader) -> Response:
     """Submit up to 1,000 jobs at once: all of them are accepted, or none."""
     count = len(json_data.jobs)
     jobs = [
-        new_job(JOB_TYPES[job.task_type], job.input_params, job.run_at, task_id)
+        new_job(
+            JOB_TYPES[job.task_type],
+            job.input_params,
+            run_at=job.run_at,
+            urgent=job.priority == "high",
+            task_id=task_id,
+        )
         for job, task_id in zip(json_data.jobs, ids_after(new_id(), count), strict=True)
     ]
     first = intake().accept(*jobs, key=_key(headers_data.idempotency_key))

@@ -3,10 +3,11 @@
 from apiflask import APIBlueprint
 from flask import Response, jsonify
 
+from jobs.catalogue import JOB_TYPES, CancelFilter, RetryFilter
 from jobs.ledger import attempts
 from jobs.ledger.database import ledger
 from webapp.api.openapi import error_responses
-from webapp.api.submission import accepted_answer
+from webapp.api.submission import accepted_answer, submit
 from webapp.models import Accepted, JobDetail, JobPage, JobsQuery, JobView, ResultView, StatusQuery, StatusView
 from webapp.operations import cancel_job, find_job, list_jobs, retry_job
 from webapp.problems import field_problem
@@ -60,6 +61,26 @@ def result(task_id: str) -> Response:
     """Return status and result of a job."""
     job = find_job(task_id)
     return jsonify(status=job.state, result=job.outcome)
+
+
+@blueprint.post("/tasks/cancel")
+@blueprint.input(CancelFilter)
+@blueprint.output(Accepted, status_code=202)
+@blueprint.doc(summary="Cancel all jobs that match", responses=error_responses(400, 413, 422, 503))
+def cancel_all(json_data: CancelFilter) -> Response:
+    """Cancel all jobs that match: a job of its own does it, and tells how far it is."""
+    return submit(JOB_TYPES["cancel_jobs"], json_data)
+
+
+@blueprint.post("/tasks/retry")
+@blueprint.input(RetryFilter)
+@blueprint.output(Accepted, status_code=202)
+@blueprint.doc(
+    summary="Run all failed or cancelled jobs that match again", responses=error_responses(400, 413, 422, 503)
+)
+def retry_all(json_data: RetryFilter) -> Response:
+    """Submit all failed or cancelled jobs that match again, as new ones: a job of its own does it."""
+    return submit(JOB_TYPES["retry_jobs"], json_data)
 
 
 @blueprint.delete("/tasks/<task_id>")

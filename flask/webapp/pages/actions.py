@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from jobs.catalogue import JOB_TYPES
 from webapp import operations
 from webapp.intake import intake, new_job
-from webapp.models import NewTodo, TodoChange
+from webapp.models import NewTodo, ScheduleChange, TodoChange
 from webapp.pages import forms
-from webapp.pages.pages import jobs_page, todos_page
+from webapp.pages.pages import jobs_page, schedules_page, todos_page
 from webapp.paging import cursor_after, position_of
 from webapp.problems import Problem
 
@@ -29,12 +29,12 @@ def refuse_other_sites() -> None:
 @blueprint.post("/ui/submit/<name>")
 def submit(name: str) -> Response:
     """Submit a job."""
-    if name not in JOB_TYPES:
-        raise Problem(404, f"There is no kind of job called {name[:50]!r}.")
-    form = forms.parse(name, request.form)
+    form = _sent(forms.SUBMIT, name)
     if form.errors:
         return jobs_page(form)
-    task_id = intake().accept(new_job(form.job_type, form.submission.input_params, form.submission.run_at))
+    sent = form.body
+    new = new_job(form.job_type, sent.input_params, run_at=sent.run_at, urgent=sent.priority == "high")
+    task_id = intake().accept(new)
     return _see(f"/flask/tasks/{task_id}", "accepted")
 
 
@@ -48,6 +48,46 @@ def cancel(task_id: str) -> Response:
 def retry(task_id: str) -> Response:
     """Run a job again."""
     return _see(f"/flask/tasks/{operations.retry_job(task_id)}", "retried")
+
+
+@blueprint.post("/ui/queues/<name>/<any(pause, resume):action>")
+def pause_queue(name: str, action: str) -> Response:
+    """Pause a queue, or have it go on."""
+    operations.pause_queue(name, action == "pause")
+    return _see("/flask", f"{action}d")
+
+
+@blueprint.post("/ui/schedules/<name>")
+def add_schedule(name: str) -> Response:
+    """Add a recurring job of that kind."""
+    form = _sent(forms.SCHEDULE, name)
+    if not form.errors:
+        try:
+            operations.add_schedule(form.body)
+        except Problem as problem:
+            form.refuse(problem)
+    return schedules_page(form) if form.errors else _see("/flask/schedules", "added")
+
+
+@blueprint.post("/ui/schedules/<name>/<any(pause, resume):action>")
+def pause_schedule(name: str, action: str) -> Response:
+    """Pause a recurring job, or have it go on."""
+    operations.change_schedule(name, ScheduleChange(paused=action == "pause"))
+    return _see("/flask/schedules", "changed")
+
+
+@blueprint.post("/ui/schedules/<name>/delete")
+def delete_schedule(name: str) -> Response:
+    """Delete a recurring job."""
+    operations.remove_schedule(name)
+    return _see("/flask/schedules", "deleted")
+
+
+def _sent(purpose: forms.Purpose, name: str) -> forms.Form:
+    """Return the form that was sent. Raises a 404 problem for a kind of job that there is not."""
+    if name not in JOB_TYPES:
+        raise Problem(404, f"There is no kind of job called {name[:50]!r}.")
+    return forms.parse(purpose, name, request.form)
 
 
 @blueprint.post("/ui/todos")

@@ -1,20 +1,19 @@
-"""Forms for submitting jobs, made from the catalogue: a field for each parameter, and errors beside their fields.
+"""Forms for jobs and schedules, made from the catalogue: a field for each parameter, and errors beside their fields.
 
 What a form may send is what the API accepts: fields come from the JSON schema of the parameter model, and a filled-in
-form is checked by the same model as ``POST /tasks``.
+form is checked as the body of the API's request is.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property, partial
 from typing import Any
-
-from pydantic import ValidationError
 
 from jobs.catalogue import JOB_TYPES, JobType
 from jobs.numbers import plain
-from webapp.models import Submission
+from webapp.models import NewSchedule, Submission
+from webapp.problems import Problem, checked
 
 #: Texts that may be longer than this get a field of several lines.
 ONE_LINE = 500
@@ -73,11 +72,76 @@ _RUN_AT = FormField(
 )
 
 
-@cache
-def fields_of(job_type: JobType) -> tuple[FormField, ...]:
-    """Return the fields of the form for a kind of job."""
-    schema = job_type.params.model_json_schema()
-    return (*_fields(schema, schema.get("$defs", {})), _RUN_AT)
+_PRIORITY = FormField(
+    path="priority",
+    kind="choice",
+    label="Priority",
+    hint="A job of high priority goes before the others of its queue.",
+    value="normal",
+    required=True,
+    choices=(("normal", "normal"), ("high", "high")),
+)
+_NAME = FormField(
+    path="name",
+    kind="text",
+    label="Name",
+    hint="Letters, digits, dots, hyphens and underscores.",
+    value="",
+    required=True,
+)
+_CRON = FormField(
+    path="cron",
+    kind="text",
+    label="Cron",
+    hint="Minute, hour, day of month, month, day of week: 30 2 * * * is every night at half past two.",
+    value="30 2 * * *",
+    required=False,
+)
+_EVERY = FormField(
+    path="every",
+    kind="number",
+    label="Or every so many seconds",
+    hint="In place of a cron expression.",
+    value="",
+    required=False,
+    limits={"min": "1", "step": "any"},
+)
+_ZONE = FormField(
+    path="timezone",
+    kind="text",
+    label="Time zone",
+    hint="In which the cron expression is read, such as Europe/Berlin.",
+    value="UTC",
+    required=True,
+)
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a form is for."""
+
+    #: Where it is sent, with the kind of job after it; and the page that it is on.
+    action: str
+    page: str
+    button: str
+    #: Its fields before and after the parameters.
+    before: tuple[FormField, ...]
+    after: tuple[FormField, ...]
+    #: Returns a body as the API takes it. Raises a 422 problem.
+    check: Callable[[dict[str, Any]], Any]
+
+    def fields(self, job_type: JobType) -> tuple[FormField, ...]:
+        """Return the fields of the form for a kind of job."""
+        schema = job_type.params.model_json_schema()
+        return (*self.before, *_fields(schema, schema.get("$defs", {})), *self.after)
+
+
+SUBMIT = Purpose(
+    "/flask/ui/submit", "/flask", "Submit", (), (_RUN_AT, _PRIORITY), lambda body: checked(Submission, body).root
+)
+SCHEDULE = Purpose(
+    "/flask/ui/schedules", "/flask/schedules", "Add", (_NAME, _CRON, _EVERY, _ZONE), (), partial(checked, NewSchedule)
+)
 
 
 def _fields(schema: dict[str, Any], definitions: dict[str, Any], prefix: str = "") -> Iterator[FormField]:
@@ -143,34 +207,46 @@ def _kind(part: dict[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]]:
 class Form:
     """The form for a kind of job: empty, or as it was sent with what is wrong."""
 
+    purpose: Purpose
     job_type: JobType
     #: What was entered, by path.
     values: Mapping[str, str]
     #: What is wrong, by path; the empty path is the form as a whole.
     errors: dict[str, str] = field(default_factory=dict)
-    #: The job to submit, when nothing is wrong.
-    submission: Any = None
+    #: What was sent as the API takes it, when nothing is wrong.
+    body: Any = None
 
-    @property
+    @cached_property
     def fields(self) -> tuple[FormField, ...]:
         """Return its fields."""
-        return fields_of(self.job_type)
+        return self.purpose.fields(self.job_type)
+
+    def refuse(self, problem: Problem) -> None:
+        """Put what a problem says beside the fields that it is about."""
+        known = {part.path for part in self.fields}
+        for item in problem.more.get("errors", [{"field": "", "message": problem.detail}]):
+            path = item["field"].removeprefix("input_params").removeprefix(".")
+            if path in known or not path:
+                self.errors[path] = item["message"]
+            else:
+                self.errors[""] = f"{path[:50]}: {item['message']}"
 
 
-def blank(name: str) -> Form:
+def blank(purpose: Purpose, name: str) -> Form:
     """Return a form to fill in, with values that can be sent as they are."""
-    job_type = JOB_TYPES[name]
-    return Form(job_type=job_type, values={part.path: part.value for part in fields_of(job_type)})
+    form = Form(purpose=purpose, job_type=JOB_TYPES[name], values={})
+    form.values = {part.path: part.value for part in form.fields}
+    return form
 
 
-def parse(name: str, sent: Mapping[str, str]) -> Form:
-    """Return the form as it was sent, with the job or with the errors."""
-    form = Form(job_type=JOB_TYPES[name], values=dict(sent))
+def parse(purpose: Purpose, name: str, sent: Mapping[str, str]) -> Form:
+    """Return the form as it was sent, with its body or with the errors."""
+    form = Form(purpose=purpose, job_type=JOB_TYPES[name], values=dict(sent))
     body: dict[str, Any] = {"task_type": name, "input_params": {}}
     for part in form.fields:
         text = sent.get(part.path, "")
         if text:  # an empty field is one that was left out
-            place = body if part is _RUN_AT else body["input_params"]
+            place = body if part in (*purpose.before, *purpose.after) else body["input_params"]
             *parents, last = part.path.split(".")
             for parent in parents:
                 place = place.setdefault(parent, {})
@@ -179,13 +255,7 @@ def parse(name: str, sent: Mapping[str, str]) -> Form:
     # Left to the model to refuse.
     body["input_params"].update((path, text) for path, text in sent.items() if path not in known)
     try:
-        form.submission = Submission.model_validate(body).root
-    except ValidationError as error:
-        for item in error.errors():
-            # The place begins with the kind of job, and for a parameter goes on with `input_params`.
-            path = ".".join(str(step) for step in item["loc"][1:] if step != "input_params")
-            if path in known:
-                form.errors[path] = item["msg"]
-            else:
-                form.errors[""] = f"{path[:50]}: {item['msg']}"
+        form.body = purpose.check(body)
+    except Problem as problem:
+        form.refuse(problem)
     return form

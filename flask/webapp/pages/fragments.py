@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from jobs.catalogue import QUEUES
-from jobs.ledger import queries, samples, workers
+from jobs.ledger import pauses, queries, samples, workers
 from jobs.ledger.records import Job, QueueSample
 from jobs.settings import settings
 from webapp.paging import cursor_after
@@ -29,6 +29,7 @@ def trouble_html(connection: Connection) -> str:
         sampled=bool(newest),
         broker=all(sample.ready is not None for sample in newest.values()),
         alive=bool(workers.living(connection, settings().worker_lease)),
+        paused=sorted(pauses.paused(connection)),
     )
 
 

@@ -5,18 +5,20 @@ from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
+from jobs import slots
 from jobs.catalogue import JOB_TYPES, QUEUES
-from jobs.ledger import attempts
+from jobs.ledger import attempts, schedules
 from jobs.ledger.database import ledger
+from jobs.ledger.records import Schedule
 from jobs.states import State
 from webapp.models import JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
-from webapp.operations import find_job, list_jobs, list_todos
+from webapp.operations import find_job, list_jobs, list_schedules, list_todos
 from webapp.pages import forms
 from webapp.pages.fragments import panel_html, rows_html, trouble_html
-from webapp.problems import fields_problem
+from webapp.problems import checked
 from webapp.rendering import render
 
 blueprint = APIBlueprint("pages", __name__, enable_openapi=False)
@@ -24,11 +26,17 @@ blueprint = APIBlueprint("pages", __name__, enable_openapi=False)
 #: Characters of an id that a search needs.
 SHORTEST_SEARCH = 4
 
+#: Slots of a schedule that its page shows.
+UPCOMING = 5
+
 #: What a page says after a form was posted; the address has only the word.
 NOTICES = {
     "accepted": "Accepted: the job is on disk.",
     "cancelled": "Cancelled.",
     "retried": "Accepted again, as a new job.",
+    "paused": "Paused: jobs of this queue wait. What runs goes on.",
+    "resumed": "Resumed.",
+    "changed": "Changed.",
     "added": "Added.",
     "saved": "Saved.",
     "deleted": "Deleted.",
@@ -53,7 +61,7 @@ def page_for_browsers() -> Response | None:
 
 def jobs_page(form: forms.Form | None = None) -> Response:
     """Show the jobs, a form to submit one, and the queues; with a ``form``, the one that was sent with its errors."""
-    query = _checked(ListQuery, {name: text for name, text in request.args.items() if text})
+    query = checked(ListQuery, {name: text for name, text in request.args.items() if text})
     prefix = query.q.strip().lower() if query.q else None
     name = request.args.get("form", "heavy")
     jobs, older = list_jobs(query, prefix)
@@ -62,7 +70,7 @@ def jobs_page(form: forms.Form | None = None) -> Response:
     return _page(
         "jobs.html",
         422 if form else 200,
-        form=form or forms.blank(name if name in JOB_TYPES else "heavy"),
+        form=form or forms.blank(forms.SUBMIT, name if name in JOB_TYPES else "heavy"),
         job_types=JOB_TYPES,
         all_states=tuple(State),
         query=query,
@@ -83,11 +91,32 @@ def job_page(task_id: str) -> Response:
     return _page("job.html", row=job, attempts=past, address=request.host_url)
 
 
+def schedules_page(form: forms.Form | None = None) -> Response:
+    """Show the recurring jobs, and a form to add one; with a ``form``, the one that was sent with its errors."""
+    name = request.args.get("form", "export")
+    return _page(
+        "schedules.html",
+        422 if form else 200,
+        form=form or forms.blank(forms.SCHEDULE, name if name in JOB_TYPES else "export"),
+        job_types=JOB_TYPES,
+        rows=[(schedule, _upcoming(schedule)) for schedule in list_schedules()],
+        in_words=slots.in_words,
+    )
+
+
+def _upcoming(schedule: Schedule) -> list[float]:
+    """Return the next slots of a schedule, as many as the page shows."""
+    slot = schedule.next_run_at
+    if slot is None:
+        return []
+    return [slot, *schedules.upcoming(schedule, after=slot, anchor=slot, count=UPCOMING - 1)]
+
+
 def todos_page(
     status: int = 200, *, new: str = "", error: str = "", changed: int | None = None, text: str = ""
 ) -> Response:
     """Show the to-dos; with an ``error``, that of a new one or of the one that was to be ``changed``."""
-    query = _checked(TodosQuery, {name: text for name, text in request.args.items() if name == "cursor" and text})
+    query = checked(TodosQuery, {name: text for name, text in request.args.items() if name == "cursor" and text})
     todos, after = list_todos(query)
     return _page(
         "todos.html",
@@ -106,6 +135,7 @@ _PAGES: dict[str, Callable[..., Response]] = {
     "home.index": jobs_page,
     "tasks.listing": jobs_page,
     "tasks.show": job_page,
+    "schedules.listing": schedules_page,
     "todos.listing": todos_page,
 }
 
@@ -117,12 +147,3 @@ def _page(template: str, status: int = 200, **values: Any) -> Response:
     answer = Response(render(template, notice=notice, trouble=trouble, **values), status, mimetype="text/html")
     answer.headers["Cache-Control"] = "no-store"  # going back loads the page again, so that it shows what is now
     return answer
-
-
-def _checked(model: Any, values: dict[str, str]) -> Any:
-    """Return the query of a page. Raises a 422 problem that names the field."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        found = [{"field": str(item["loc"][0]), "message": item["msg"]} for item in error.errors()]
-        raise fields_problem(422, found) from None

@@ -45,7 +45,7 @@ function tick() {
 	for (const time of document.querySelectorAll("main time")) {
 		time.title ||= new Date(time.dateTime).toLocaleString();
 		const text = relative(moment - Date.parse(time.dateTime) / 1000);
-		write(time, time.closest(".facts") ? `${time.title}, ${text}` : text);
+		write(time, time.closest(".facts, .slots") ? `${time.title}, ${text}` : text);
 	}
 	for (const span of document.querySelectorAll("[data-since]")) write(span, duration(moment - Number(span.dataset.since)));
 }

@@ -12,7 +12,7 @@ from kombu.serialization import dumps
 
 from jobs.app import app
 from jobs.broker.wire import Wire
-from jobs.ledger.records import DueJob
+from jobs.ledger.records import DueJob, Priority
 
 AN_ID = "0b6e9c0e-5f0f-4b6e-9d43-6f3a2f6a7c11"
 ANOTHER_ID = "7d0c3f6e-3c0a-4d0c-8b43-1f3a2f6a7c22"
@@ -35,6 +35,7 @@ def written_by_the_libraries(channel: Any, due: DueJob) -> bytes:
         application_headers={name: value for name, value in task.headers.items() if value is not None}
         | {"ledger": True},
         delivery_mode=2,
+        **({"priority": due.priority} if due.priority else {}),
         **task.properties,
     )
     written = bytearray()
@@ -49,6 +50,7 @@ def written_by_the_libraries(channel: Any, due: DueJob) -> bytes:
         DueJob(id=AN_ID, type="add", queue="arithmetic", params={"a": 1, "b": 2.5}, due_at=0),
         DueJob(id=ANOTHER_ID, type="add", queue="arithmetic", params={"a": 1, "b": 3}, due_at=0),
         DueJob(id=AN_ID, type="add", queue="arithmetic", params={"a": 1, "b": 2}, due_at=0, retries=2),
+        DueJob(id=AN_ID, type="add", queue="arithmetic", params={"a": 1, "b": 2}, due_at=0, priority=Priority.HIGH),
         DueJob(id=AN_ID, type="heavy", queue="heavy", params={}, due_at=0),
         DueJob(id=AN_ID, type="text", queue="arithmetic", params={"text": "\u00e9{}\U0001f600" * 2000}, due_at=0),
         DueJob(id="short", type="add", queue="arithmetic", params={"a": 1, "b": 2}, due_at=0),
@@ -58,6 +60,7 @@ def written_by_the_libraries(channel: Any, due: DueJob) -> bytes:
         "a job",
         "another of its kind",
         "a retry",
+        "an urgent one",
         "no parameters",
         "several frames",
         "short id",

@@ -267,4 +267,6 @@ def test_the_claim_of_many_jobs_finds_them_by_their_ids(ledger: Ledger) -> None:
         event.remove(ledger._engine, "before_cursor_execute", note)
         ((statement, parameters),) = statements
         steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
-    assert [step.detail for step in steps] == ["SEARCH job USING INDEX sqlite_autoindex_job_1 (id=?)"]
+    assert [step.detail for step in steps if " job " in step.detail] == [
+        "SEARCH job USING INDEX sqlite_autoindex_job_1 (id=?)"
+    ]

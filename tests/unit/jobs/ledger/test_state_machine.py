@@ -87,6 +87,11 @@ def bring_to(connection: Connection, state: str) -> NewJob:
     return new
 
 
+def seq_of(connection: Connection, new: NewJob) -> list[int]:
+    found = queries.find(connection, new.id)
+    return [found.seq] if found is not None else []
+
+
 Move = Callable[[Connection, NewJob], object]
 
 #: By the name in the drawing, every way to call it that may make a difference.
@@ -116,6 +121,8 @@ MOVES: dict[str, list[Move]] = {
         lambda connection, _: workers.retire(connection, "w1", MAX_DELIVERIES),
     ],
     "cancel": [lambda connection, new: moves.cancel(connection, new.id)],
+    "cancel_all": [lambda connection, new: moves.cancel_all(connection, seq_of(connection, new))],
+    "hold": [lambda connection, new: moves.hold(connection, [new.id])],
     "expire": [
         lambda connection, _: moves.expire(connection, time.time() + 1, 10),
         lambda connection, _: moves.expire(connection, time.time() - 60, 10),

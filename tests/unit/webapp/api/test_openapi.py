@@ -25,6 +25,10 @@ NOT_DESCRIBED = {
     "POST /flask/ui/submit/{name}",
     "POST /flask/ui/tasks/{task_id}/cancel",
     "POST /flask/ui/tasks/{task_id}/retry",
+    "POST /flask/ui/queues/{name}/{action}",
+    "POST /flask/ui/schedules/{name}",
+    "POST /flask/ui/schedules/{name}/{action}",
+    "POST /flask/ui/schedules/{name}/delete",
     "POST /flask/ui/todos",
     "POST /flask/ui/todos/{todo_id}",
     "POST /flask/ui/todos/{todo_id}/delete",
@@ -40,6 +44,15 @@ PROMISED = {
     "GET /flask/tasks/{task_id}",
     "DELETE /flask/tasks/{task_id}",
     "POST /flask/tasks/{task_id}/retry",
+    "POST /flask/tasks/cancel",
+    "POST /flask/tasks/retry",
+    "GET /flask/schedules",
+    "POST /flask/schedules",
+    "GET /flask/schedules/{name}",
+    "PATCH /flask/schedules/{name}",
+    "DELETE /flask/schedules/{name}",
+    "POST /flask/queues/{name}/pause",
+    "POST /flask/queues/{name}/resume",
     "GET /flask/tasks/{task_id}/events",
     "GET /flask/events",
     "GET /flask/status",
@@ -104,7 +117,7 @@ def test_every_promised_route_is_described(document: Any) -> None:
 
 
 def test_every_route_is_promised_or_left_out_on_purpose(app: APIFlask, document: Any) -> None:
-    parameter = re.compile(r"<(?:\w+:)?(\w+)>")
+    parameter = re.compile(r"<(?:[^:>]+:)?(\w+)>")
     routes = {
         f"{method} " + parameter.sub(r"{\1}", rule.rule)
         for rule in app.url_map.iter_rules()

@@ -17,16 +17,22 @@ class Various(Params):
 
 
 def fields(name: str) -> dict[str, forms.FormField]:
-    return {field.path: field for field in forms.fields_of(JOB_TYPES[name])}
+    return {field.path: field for field in forms.SUBMIT.fields(JOB_TYPES[name])}
 
 
-@pytest.mark.parametrize("name", JOB_TYPES)
+@pytest.mark.parametrize("name", [name for name, job_type in JOB_TYPES.items() if not job_type.control])
 def test_a_form_can_be_sent_as_it_comes(name: str) -> None:
-    blank = forms.blank(name)
-    form = forms.parse(name, blank.values)
+    blank = forms.blank(forms.SUBMIT, name)
+    form = forms.parse(forms.SUBMIT, name, blank.values)
     assert form.errors == {}
-    assert form.submission.task_type == name
-    assert form.submission.run_at is None
+    assert form.body.task_type == name
+    assert form.body.run_at is None
+
+
+@pytest.mark.parametrize("name", ["cancel_jobs", "retry_jobs"])
+def test_a_form_that_would_act_on_all_jobs_cannot_be_sent_as_it_comes(name: str) -> None:
+    form = forms.parse(forms.SUBMIT, name, forms.blank(forms.SUBMIT, name).values)
+    assert list(form.errors) == [""]
 
 
 def test_limits_and_hints_come_from_the_model() -> None:
@@ -42,7 +48,8 @@ def test_limits_and_hints_come_from_the_model() -> None:
 
 def test_parameters_inside_others_are_fields_too() -> None:
     export = fields("export")
-    assert list(export) == ["filters.done", "filters.text", "filters.created_from", "filters.created_to", "run_at"]
+    parameters = ["filters.done", "filters.text", "filters.created_from", "filters.created_to"]
+    assert list(export) == [*parameters, "run_at", "priority"]
     assert export["filters.done"].choices == (("", "any"), ("true", "yes"), ("false", "no"))
     assert export["filters.done"].id == "filters-done"
     assert export["filters.created_from"].kind == "datetime-local"
@@ -50,15 +57,16 @@ def test_parameters_inside_others_are_fields_too() -> None:
 
 def test_other_kinds_of_parameters_have_a_field() -> None:
     various = JobType(name="various", queue=HEAVY, params=Various, summary="Try.")
-    kinds = {field.path: (field.kind, field.choices) for field in forms.fields_of(various)}
+    kinds = {field.path: (field.kind, field.choices) for field in forms.SUBMIT.fields(various)}
     assert kinds == {
         "choice": ("choice", (("red", "red"), ("green", "green"))),
         "sure": ("choice", (("true", "yes"), ("false", "no"))),
         "many": ("json", ()),
         "note": ("textarea", ()),
         "run_at": ("datetime-local", ()),
+        "priority": ("choice", (("normal", "normal"), ("high", "high"))),
     }
-    many = next(field for field in forms.fields_of(various) if field.path == "many")
+    many = next(field for field in forms.SUBMIT.fields(various) if field.path == "many")
     assert many.parse("[1, 2]") == [1, 2]
     assert many.parse("[1,") == "[1,"
     assert many.parse("[" * 100_000) == "[" * 100_000
@@ -76,15 +84,15 @@ def test_other_kinds_of_parameters_have_a_field() -> None:
     ],
 )
 def test_what_is_entered_becomes_the_job(name: str, sent: dict[str, str], expected: dict[str, Any]) -> None:
-    form = forms.parse(name, sent)
+    form = forms.parse(forms.SUBMIT, name, sent)
     assert form.errors == {}
-    assert form.submission.input_params.model_dump(exclude_none=True) == expected
+    assert form.body.input_params.model_dump(exclude_none=True) == expected
 
 
 def test_a_time_without_an_offset_is_utc() -> None:
     for text in ("2026-01-02T03:04", "2026-01-02T03:04:00.000Z"):
-        form = forms.parse("heavy", {"run_at": text})
-        assert form.submission.run_at.isoformat() == "2026-01-02T03:04:00+00:00"
+        form = forms.parse(forms.SUBMIT, "heavy", {"run_at": text})
+        assert form.body.run_at.isoformat() == "2026-01-02T03:04:00+00:00"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +112,30 @@ def test_a_time_without_an_offset_is_utc() -> None:
     ],
 )
 def test_what_is_wrong_is_told_beside_its_field(name: str, sent: dict[str, str], wrong: list[str]) -> None:
-    form = forms.parse(name, sent)
+    form = forms.parse(forms.SUBMIT, name, sent)
     assert list(form.errors) == wrong
-    assert form.submission is None
+    assert form.body is None
     assert form.values == sent
+
+
+@pytest.mark.parametrize("name", JOB_TYPES)
+def test_the_form_of_a_schedule_needs_a_name_only(name: str) -> None:
+    sent = dict(forms.blank(forms.SCHEDULE, name).values)
+    assert list(forms.parse(forms.SCHEDULE, name, sent).errors) == ["name"]
+    form = forms.parse(forms.SCHEDULE, name, sent | {"name": "mine", "cron": "", "every": "90"})
+    assert form.errors == {}
+    assert (form.body.name, form.body.cron, form.body.every, form.body.task_type) == ("mine", None, 90, name)
+
+
+@pytest.mark.parametrize(
+    ("sent", "wrong"),
+    [
+        ({"cron": "30 2 * *"}, "cron"),
+        ({"every": "0.5", "cron": ""}, "every"),
+        ({"timezone": "Berlin"}, "timezone"),
+        ({"every": "60"}, ""),
+    ],
+)
+def test_what_is_wrong_with_a_schedule_is_told_beside_its_field(sent: dict[str, str], wrong: str) -> None:
+    values = dict(forms.blank(forms.SCHEDULE, "export").values) | {"name": "mine"} | sent
+    assert list(forms.parse(forms.SCHEDULE, "export", values).errors) == [wrong]

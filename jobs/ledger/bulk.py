@@ -1,0 +1,70 @@
+"""Jobs that match a filter, all of them: to be cancelled or run again, some hundred in each transaction."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import ColumnElement, Connection, and_, select
+
+from jobs.catalogue import JOB_TYPES, CancelFilter, RetryFilter
+from jobs.ledger.records import NewJob
+from jobs.ledger.schema import job
+from jobs.states import ENDED, RETRYABLE, State
+
+#: Jobs in one transaction: short enough to keep nobody waiting.
+CHUNK = 500
+
+
+def matching(connection: Connection, chosen: CancelFilter | RetryFilter, by: str) -> Sequence[int]:
+    """Return the ``seq`` of all jobs that can be cancelled, or run again, and match; in order of acceptance.
+
+    ``by`` is the id of the job that asks: only jobs that were accepted before it count, and none that act on others.
+    """
+    before = select(job.c.seq).where(job.c.id == by).scalar_subquery()
+    return connection.execute(select(job.c.seq).where(_matches(chosen), job.c.seq < before)).scalars().all()
+
+
+def chunks(seqs: Sequence[int]) -> Iterator[tuple[Sequence[int], int]]:
+    """Yield them some hundred at a time, each time with the number of those that are done when these are."""
+    in_order = sorted(seqs)
+    for start in range(0, len(in_order), CHUNK):
+        part = in_order[start : start + CHUNK]
+        yield part, start + len(part)
+
+
+def again(connection: Connection, seqs: Sequence[int], by: str) -> list[NewJob]:
+    """Return jobs like these, given by their ``seq``, as new ones; without those that ``by`` has made before.
+
+    ``by`` is the id of the job that runs them again. The new ids follow from it, so that a second run of it, after its
+    worker has died, makes none twice.
+    """
+    columns = (job.c.id, job.c.type, job.c.queue, job.c.params, job.c.priority)
+    rows = connection.execute(select(*columns).where(job.c.seq.in_(seqs)).order_by(job.c.seq))
+    new = [
+        NewJob(
+            id=str(uuid.uuid5(uuid.UUID(by), row.id)),
+            type=row.type,
+            queue=row.queue,
+            params=row.params,
+            priority=row.priority,
+        )
+        for row in rows
+    ]
+    there = set(connection.execute(select(job.c.id).where(job.c.id.in_([each.id for each in new]))).scalars())
+    return [each for each in new if each.id not in there]
+
+
+def _matches(chosen: CancelFilter | RetryFilter) -> ColumnElement[bool]:
+    possible = RETRYABLE if isinstance(chosen, RetryFilter) else tuple(state for state in State if state not in ENDED)
+    conditions: list[ColumnElement[bool]] = [
+        job.c.state.in_([State(name) for name in chosen.status] if chosen.status else possible),
+        job.c.type.not_in([name for name, job_type in JOB_TYPES.items() if job_type.control]),
+    ]
+    if chosen.task_type is not None:
+        conditions.append(job.c.type == chosen.task_type)
+    if chosen.queue is not None:
+        conditions.append(job.c.queue == chosen.queue)
+    if chosen.created_from is not None:
+        conditions.append(job.c.created_at >= chosen.created_from.timestamp())
+    if chosen.created_to is not None:
+        conditions.append(job.c.created_at < chosen.created_to.timestamp())
+    return and_(*conditions)

@@ -1,0 +1,106 @@
+"""All jobs that match a filter."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from jobs.catalogue import CancelFilter, RetryFilter
+from jobs.ledger import bulk, moves, queries
+from jobs.ledger.database import Ledger
+from jobs.ledger.records import NewJob, Priority
+from jobs.states import State
+
+
+def add(ledger: Ledger, type_: str = "heavy", queue: str = "heavy", state: State = State.PENDING, **more: Any) -> str:
+    new = NewJob(type=type_, queue=queue, params={"seconds": 1}, **more)
+    with ledger.writing() as connection:
+        moves.add(connection, new)
+        if state is State.FAILURE:
+            moves.claim(connection, [new.id], "w1")
+            moves.fail(connection, new.id, "error", attempt=1)
+        elif state is State.REVOKED:
+            moves.cancel(connection, new.id)
+    return new.id
+
+
+def matching(ledger: Ledger, chosen: CancelFilter | RetryFilter, by: str | None = None) -> list[str]:
+    asks = by or add(ledger, "cancel_jobs", "arithmetic")
+    with ledger.reading() as connection:
+        seqs = bulk.matching(connection, chosen, asks)
+        by_seq = {job.seq: job.id for job in queries.page(connection, limit=100)}
+    return [by_seq[seq] for seq in sorted(seqs)]
+
+
+def wanted(**fields: str) -> CancelFilter:
+    return CancelFilter.model_validate(fields)
+
+
+def test_a_filter_takes_the_jobs_that_fit_all_of_it(ledger: Ledger) -> None:
+    old = add(ledger, created_at=1000)
+    adding = add(ledger, "add", "arithmetic", created_at=2000)
+    heavy = add(ledger, created_at=2000)
+    add(ledger, state=State.REVOKED, created_at=2000)
+    moment = datetime.fromtimestamp(2000, UTC).isoformat()
+    assert matching(ledger, CancelFilter(queue="heavy")) == [old, heavy]
+    assert matching(ledger, CancelFilter(task_type="add")) == [adding]
+    assert matching(ledger, wanted(created_from=moment)) == [adding, heavy]
+    assert matching(ledger, wanted(created_to=moment)) == [old]
+    assert matching(ledger, wanted(created_from=moment, queue="heavy")) == [heavy]
+    assert matching(ledger, CancelFilter(status=["PENDING"])) == [old, adding, heavy]
+    assert matching(ledger, CancelFilter(status=["STARTED"])) == []
+
+
+def test_only_jobs_that_failed_or_were_cancelled_are_run_again(ledger: Ledger) -> None:
+    add(ledger)
+    failed, cancelled = add(ledger, state=State.FAILURE), add(ledger, state=State.REVOKED)
+    assert matching(ledger, RetryFilter(queue="heavy")) == [failed, cancelled]
+    assert matching(ledger, RetryFilter.model_validate({"status": "FAILURE"})) == [failed]
+
+
+def test_jobs_that_came_after_the_request_are_left_alone(ledger: Ledger) -> None:
+    before = add(ledger)
+    by = add(ledger, "cancel_jobs", "arithmetic")
+    add(ledger)
+    assert matching(ledger, CancelFilter(queue="heavy"), by) == [before]
+
+
+def test_many_are_cancelled_at_once(ledger: Ledger) -> None:
+    ids = [add(ledger) for _ in range(3)]
+    by = add(ledger, "cancel_jobs", "arithmetic")
+    with ledger.writing() as connection:
+        seqs = bulk.matching(connection, CancelFilter(queue="heavy"), by)
+        moves.cancel(connection, ids[0])
+        assert moves.cancel_all(connection, seqs) == 2
+        assert {job.state for job in queries.page(connection, limit=9, of_type="heavy")} == {State.REVOKED}
+
+
+def test_running_again_twice_makes_each_job_once(ledger: Ledger) -> None:
+    ids = [add(ledger, state=State.FAILURE, priority=Priority.HIGH) for _ in range(3)]
+    by = add(ledger, "retry_jobs", "arithmetic")
+    with ledger.writing() as connection:
+        seqs = bulk.matching(connection, RetryFilter(queue="heavy"), by)
+        new = bulk.again(connection, seqs, by)
+        assert [(each.type, each.params, each.priority) for each in new] == [("heavy", {"seconds": 1}, 5)] * 3
+        assert not set(ids) & {each.id for each in new}
+        moves.add(connection, *new[:2])
+        assert [each.id for each in bulk.again(connection, seqs, by)] == [new[2].id]
+        moves.add(connection, new[2])
+        assert bulk.again(connection, seqs, by) == []
+
+
+def test_chunks_have_all_of_them_once() -> None:
+    seqs = list(range(bulk.CHUNK * 2 + 7, 0, -1))
+    parts = list(bulk.chunks(seqs))
+    assert [seq for part, _ in parts for seq in part] == sorted(seqs)
+    assert [done for _, done in parts] == [bulk.CHUNK, bulk.CHUNK * 2, bulk.CHUNK * 2 + 7]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{}, {"status": "SUCCESS"}, {"status": []}, {"task_type": "nothing"}, {"queue": "mine"}, {"created_from": "soon"}],
+)
+def test_a_filter_that_says_nothing_or_nonsense_is_refused(wrong: dict[str, Any]) -> None:
+    for model in (CancelFilter, RetryFilter):
+        with pytest.raises(ValueError, match=r"Give at least one|Input should|at least 1 item"):
+            model.model_validate(wrong)
