@@ -21,8 +21,10 @@ usage() {
 		Usage: ops/flower.sh start [--new-password] | stop
 
 		Starts Flower for the running stack $PREFIX, at http://localhost:$PORT/flower/, or stops it. It shows each worker and
-		each job that begins after the start. The workers send events of their jobs only while it runs. Nothing can be
-		changed there.
+		each job that begins after the start. Nothing can be changed there.
+
+		The workers send events of their jobs only while it runs. Stop it while RabbitMQ is up, or they cannot be told:
+		then start and stop it once more.
 
 		  --new-password  make another password; the first start makes one anyway, and shows it once
 
