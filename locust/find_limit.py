@@ -97,10 +97,10 @@ class Step:
 
     def fault(self, max_p99: float, max_backlog: float) -> str:
         """Return why the stack did not hold this load, or nothing."""
+        if self.counted.bad > MAX_BAD * self.counted.requests:
+            return f"{self.counted.bad} requests failed or were refused"
         if not self.counted.requests:
             return "no request was answered"
-        if self.counted.bad > MAX_BAD * self.counted.requests:
-            return f"{self.counted.bad} requests failed or were refused, of {self.counted.requests}"
         if self.p99 > max_p99:
             return f"p99 was {self.p99} ms, above --max-p99 {max_p99:g}"
         if self.backlog is None:
