@@ -58,6 +58,5 @@ def test_after_the_owner_of_the_port_has_died_the_stack_is_reached_again(stack: 
     restarts = stack.inspect(stack.port_container)["RestartCount"]
     stack.kill(stack.port_container)
     wait_until(lambda: stack.inspect(stack.port_container)["RestartCount"] > restarts, 30, "it was started again")
-    # Until Nginx has the new socket, this waits in its queue.
-    assert stack.http.get("/flask/healthz").status_code == 200
+    wait_until(lambda: stack.http.get("/flask/healthz").status_code == 200, 60, "Nginx has the new socket")
     stack.wait_healthy()
