@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Executable, Row, case, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.ledger.records import clock, new_id
@@ -50,22 +51,20 @@ class Delivery:
 
 def job_failed(connection: Connection, task_type: str, job_id: str, error: str) -> None:
     """Note that a job has ended as ``FAILURE``."""
-    for channel in settings().notice_channels:
-        _gather(connection, channel, _FAILED + task_type, error, since=time.time(), job_id=job_id)
+    channels = settings().notice_channels
+    _gather(connection, channels, _FAILED + task_type, error, since=time.time(), job_id=job_id)
 
 
 def health_changed(connection: Connection, part: str, well: bool, sentence: str, since: float) -> None:
     """Note how a part of the stack has been ``since`` then, for the channels that were not told so."""
     told_unwell = channels_told_unwell(connection).get(part, set())
-    for channel in settings().notice_channels:
-        if (channel in told_unwell) == well:
-            _gather(connection, channel, _HEALTH + part, sentence, since=since, well=well)
+    channels = [channel for channel in settings().notice_channels if (channel in told_unwell) == well]
+    _gather(connection, channels, _HEALTH + part, sentence, since=since, well=well)
 
 
 def happened(connection: Connection, part: str, sentence: str, since: float) -> None:
     """Note something that a part of the stack has gone through, and that is over."""
-    for channel in settings().notice_channels:
-        _gather(connection, channel, _HEALTH + part, sentence, since=since, well=True)
+    _gather(connection, settings().notice_channels, _HEALTH + part, sentence, since=since, well=True)
 
 
 def channels_told_unwell(connection: Connection) -> dict[str, set[str]]:
@@ -83,7 +82,7 @@ def forget(connection: Connection, kept_channels: Iterable[str]) -> None:
 
 def _gather(
     connection: Connection,
-    channel: str,
+    channels: list[str],
     reason: str,
     sentence: str,
     *,
@@ -91,29 +90,34 @@ def _gather(
     job_id: str | None = None,
     well: bool | None = None,
 ) -> None:
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    new = insert(notice).values(
-        channel=channel,
-        reason=reason,
-        times=1,
-        first_at=since,
-        last_at=time.time(),
-        sentence=sentence[:LONGEST],
-        job_id=job_id,
-        well=well,
-    )
-    connection.execute(
-        new.on_conflict_do_update(
-            index_elements=[notice.c.channel, notice.c.reason],
-            set_={
-                "times": notice.c.times + 1,
-                "first_at": case((notice.c.times == 0, new.excluded.first_at), else_=notice.c.first_at),
-                "last_at": new.excluded.last_at,
-                "sentence": new.excluded.sentence,
-                "job_id": new.excluded.job_id,
-                "well": new.excluded.well,
-            },
-        )
+    if not channels:
+        return
+    new = {
+        "reason": reason,
+        "times": 1,
+        "first_at": since,
+        "last_at": time.time(),
+        "sentence": sentence[:LONGEST],
+        "job_id": job_id,
+        "well": well,
+    }
+    connection.execute(_add_to_row(connection.dialect.name), [{"channel": channel, **new} for channel in channels])
+
+
+@cache
+def _add_to_row(dialect: str) -> Executable:
+    """Return the statement that begins a row, or counts in it; prepared once, because many jobs may fail at once."""
+    new = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(notice)
+    return new.on_conflict_do_update(
+        index_elements=[notice.c.channel, notice.c.reason],
+        set_={
+            "times": notice.c.times + 1,
+            "first_at": case((notice.c.times == 0, new.excluded.first_at), else_=notice.c.first_at),
+            "last_at": new.excluded.last_at,
+            "sentence": new.excluded.sentence,
+            "job_id": new.excluded.job_id,
+            "well": new.excluded.well,
+        },
     )
 
 
