@@ -42,7 +42,7 @@ SECRETS, WORK = Path("/secrets"), Path("/backup")
 #: What stays behind: marks of whose a folder is, and the ledger's address, which is a setting of the place where it is.
 LEFT_OUT = (".stack", "database_url")
 
-#: Between small files and fast ones. The ledger is mostly text, and gets about eight times as small.
+#: Between small files and fast ones. The ledger is mostly text, and gets about five times as small.
 COMPRESSION = 6
 
 
