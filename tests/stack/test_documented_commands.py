@@ -13,7 +13,7 @@ from tests.support.project import ROOT
 from tests.support.stack import PREFIX, Stack
 from tests.support.terminal import copy_project, type_all
 
-PAGES = ["README.md", "docs/tour.md", "docs/api.md"]
+PAGES = ["README.md", "docs/tour.md", "docs/api.md", "docs/operations.md"]
 
 
 @pytest.fixture(scope="module")

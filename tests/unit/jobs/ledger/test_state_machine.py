@@ -152,7 +152,9 @@ def test_each_move_from_each_state_is_as_drawn(ledger: Ledger) -> None:
 
 
 def test_only_the_moves_write_to_the_table() -> None:
-    write = re.compile(r"\b(insert|update|delete)\(job\)|\bjob\.(insert|update|delete)\(|(INTO|UPDATE|DELETE FROM) job\b")
+    write = re.compile(
+        r"\b(insert|update|delete)\(job\)|\bjob\.(insert|update|delete)\(|(INTO|UPDATE|DELETE FROM) job\b"
+    )
     programs = [
         path for path in project_files() if path.suffix == ".py" and path.parts[0] in ("jobs", "flask", "celery")
     ]
