@@ -90,7 +90,7 @@ describe_beat() {
 	arguments+=(--volume "$EXPORTS_DIR:/exports" --env BROKER_USER=publisher)
 	secret publisher_password broker_password
 	secret monitor_password monitor_password
-	command=(celery --app tasks beat --scheduler jobs.beat.scheduler:LedgerScheduler --loglevel INFO)
+	command=(celery --quiet --app tasks beat --scheduler jobs.beat.scheduler:LedgerScheduler --loglevel INFO)
 }
 
 # describe_worker NAME QUEUES CONCURRENCY
@@ -112,7 +112,7 @@ describe_worker() {
 		second_network=$FRONT_NETWORK
 	fi
 	command=(
-		celery --app tasks worker --queues "$2" --concurrency "$3" --hostname "worker@$1"
+		celery --quiet --app tasks worker --queues "$2" --concurrency "$3" --hostname "worker@$1"
 		--pool prefork --without-gossip --without-mingle --loglevel INFO
 	)
 }

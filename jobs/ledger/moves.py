@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, inser
 
 from jobs.ledger import attempts, keys, mails
 from jobs.ledger.pauses import MAY_START
-from jobs.ledger.records import DueJob, IdempotencyKey, NewJob, Outcome
+from jobs.ledger.records import Claim, DueJob, IdempotencyKey, NewJob, Outcome
 from jobs.ledger.schema import job
 from jobs.states import RUNNING, WAITING, State
 
@@ -50,7 +50,7 @@ _CLAIM = (
         info=None,
         error=None,
     )
-    .returning(job.c.id, job.c.attempts)
+    .returning(job.c.id, job.c.attempts, job.c.request_id)
 )
 _HOLD = (
     update(job)
@@ -91,6 +91,7 @@ def add(connection: Connection, *new: NewJob) -> None:
                 "params": each.params,
                 "state": State.PENDING,
                 "priority": each.priority,
+                "request_id": each.request_id,
                 "created_at": each.created_at,
                 "run_at": each.run_at,
                 "due_at": each.due_at,
@@ -128,12 +129,12 @@ def mark_due(connection: Connection, job_ids: Iterable[str]) -> int:
     return sum(connection.execute(_MARK_DUE, {"key": job_id, "now": now}).rowcount for job_id in job_ids)
 
 
-def claim(connection: Connection, job_ids: Sequence[str], by: str) -> dict[str, int]:
-    """Start waiting jobs for the worker ``by``; return the number of this attempt for each of those that are to run."""
+def claim(connection: Connection, job_ids: Sequence[str], by: str) -> dict[str, Claim]:
+    """Start waiting jobs for the worker ``by``; return those that are to run, by their ids."""
     if not job_ids:
         return {}
     claimed = connection.execute(_CLAIM, {"keys": job_ids, "by": by, "now": time.time()})
-    return {row.id: row.attempts for row in claimed}
+    return {row.id: Claim(row.attempts, row.request_id) for row in claimed}
 
 
 def hold(connection: Connection, job_ids: Sequence[str]) -> int:
@@ -141,7 +142,7 @@ def hold(connection: Connection, job_ids: Sequence[str]) -> int:
     return connection.execute(_HOLD, {"keys": job_ids}).rowcount if job_ids else 0
 
 
-def adopt(connection: Connection, new: NewJob, by: str) -> int | None:
+def adopt(connection: Connection, new: NewJob, by: str) -> Claim | None:
     """Claim a job that was sent by ``task.delay()`` and so has no row yet: write one that is started already."""
     if connection.execute(select(job.c.id).where(job.c.id == new.id)).first() is None:
         add(connection, new)

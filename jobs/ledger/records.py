@@ -4,7 +4,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs import identity
 from jobs.states import ENDED, RETRYABLE, RUNNING, State
@@ -43,6 +43,7 @@ class DueJob:
     #: Retries that the task has asked for so far.
     retries: int = 0
     priority: int = Priority.NORMAL
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,8 @@ class NewJob:
     #: Not to be started before; ``None`` means now.
     run_at: float | None = None
     priority: int = Priority.NORMAL
+    #: Of the HTTP request that has led to it, if there was one.
+    request_id: str | None = None
 
     @property
     def due_at(self) -> float:
@@ -73,6 +76,7 @@ class NewJob:
             params=self.params,
             due_at=self.due_at,
             priority=self.priority,
+            request_id=self.request_id,
         )
 
 
@@ -88,6 +92,8 @@ class Job:
     params: dict[str, Any]
     state: State
     priority: int
+    #: Of the HTTP request that has led to it, if there was one.
+    request_id: str | None
     created_at: float
     #: Not to be started before, if the client said so.
     run_at: float | None
@@ -136,6 +142,14 @@ class Job:
     def worker_name(self) -> str | None:
         """The name of the worker's container."""
         return identity.display_name(self.worker)
+
+
+class Claim(NamedTuple):
+    """What a worker is told of a job that it may run."""
+
+    #: The number of this attempt.
+    attempt: int
+    request_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,8 @@ from jobs.ledger.database import ledger
 from jobs.ledger.records import Outcome
 from jobs.settings import settings
 from jobs.states import State
+from jobs.worker import job_log
+from jobs.worker.job_log import WORDS
 
 logger = get_logger(__name__)
 
@@ -53,8 +55,11 @@ class LedgerBackend(BaseBackend):
         global _outcome
         if current_process().name == "MainProcess":
             with ledger().writing() as connection:
-                if not _tell(connection, task_id, result, state):
-                    logger.info("report %s of %s dropped: the job has moved on", state, task_id)
+                fitted = _tell(connection, task_id, result, state)
+            if fitted:
+                job_log.tell(WORDS[State(state)], **job_log.about(request))
+            else:
+                logger.info("report %s of %s dropped: the job has moved on", state, task_id)
         elif state == State.PROGRESS:
             _report_progress(task_id, request.attempt, result)
         else:

@@ -18,10 +18,11 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from jobs import identity
 from jobs.ledger import moves
 from jobs.ledger.database import LedgerFileChanged, ledger
-from jobs.ledger.records import Outcome
+from jobs.ledger.records import Claim, Outcome
 from jobs.states import State
 from jobs.worker import job_log
 from jobs.worker.bundle import Bundle
+from jobs.worker.job_log import WORDS
 
 if TYPE_CHECKING:
     from jobs.worker.request import JobRequest
@@ -36,8 +37,6 @@ LOAD = 4
 PATIENCE = 90.0
 #: Seconds between two tries.
 PAUSE = 0.5
-
-_SAID = {State.SUCCESS: "succeeded", State.FAILURE: "failed", State.RETRY: "will be run again"}
 
 
 class Ended(NamedTuple):
@@ -101,7 +100,7 @@ class LedgerWriter:
         try:
             with ledger().writing(durable=bool(ended)) as connection:
                 dropped = len(ended) - _store(connection, [each.outcome for each in ended])
-                attempts = _claim(connection, requests, self._by)
+                claims = _claim(connection, requests, self._by)
         except (OperationalError, LedgerFileChanged) as error:
             self._try_again(bundles, ended, error)
         except SQLAlchemyError as error:
@@ -111,28 +110,29 @@ class LedgerWriter:
             if dropped:
                 logger.info("reports dropped: %d; their jobs have moved on", dropped)
             self._settle(ended)
-            self._start(bundles, attempts)
+            self._start(bundles, claims)
 
     def _settle(self, ended: Iterable[Ended]) -> None:
         for request, outcome, celerys in ended:
             seconds = outcome.ended_at - (request.time_start or outcome.ended_at)
-            job_log.logger.info("%s[%s] %s after %.3f s", request.name, request.id, _SAID[outcome.state], seconds)
+            job_log.tell(WORDS[outcome.state], **request.about, seconds=round(seconds, 3))
             request.settle(celerys)
 
-    def _start(self, bundles: Iterable[Bundle], attempts: dict[str, int]) -> None:
+    def _start(self, bundles: Iterable[Bundle], claims: dict[str, Claim]) -> None:
         for bundle in bundles:
-            claimed = {}
+            claimed = []
             for request in bundle.requests:
                 # Taken out: a second message of the same job finds none.
-                attempt = attempts.pop(request.id, None)
-                if attempt is None:
+                claim = claims.pop(request.id, None)
+                if claim is None:
                     logger.info(
                         "%s[%s] dropped: it runs elsewhere, has ended, or its queue is paused", request.name, request.id
                     )
                     request.drop()
                 else:
-                    job_log.logger.info("%s[%s] started, attempt %d", request.name, request.id, attempt)
-                    claimed[request] = attempt
+                    request.attempt, request.request_id = claim
+                    job_log.tell("started", **request.about)
+                    claimed.append(request)
             if claimed:
                 bundle.start(self._controller.pool, claimed)
             else:
@@ -182,15 +182,15 @@ def _store(connection: Connection, outcomes: list[Outcome]) -> int:
     return fitted
 
 
-def _claim(connection: Connection, requests: list["JobRequest"], by: str) -> dict[str, int]:
-    """Claim jobs; return the attempts of those that are to run, by their ids."""
+def _claim(connection: Connection, requests: list["JobRequest"], by: str) -> dict[str, Claim]:
+    """Claim jobs; return those that are to run, by their ids."""
     ids = [request.id for request in requests if request.in_ledger]
-    attempts = moves.claim(connection, ids, by)
-    moves.hold(connection, [job_id for job_id in ids if job_id not in attempts])
+    claims = moves.claim(connection, ids, by)
+    moves.hold(connection, [job_id for job_id in ids if job_id not in claims])
     for request in requests:
-        if not request.in_ledger and (attempt := moves.adopt(connection, request.as_new_job(), by)):
-            attempts[request.id] = attempt
-    return attempts
+        if not request.in_ledger and (claim := moves.adopt(connection, request.as_new_job(), by)):
+            claims[request.id] = claim
+    return claims
 
 
 _writer: LedgerWriter | None = None
