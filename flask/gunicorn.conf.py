@@ -33,7 +33,7 @@ limit_request_line = 0
 accesslog = None  # Nginx keeps it
 
 
-class logger_class(Logger):  # noqa: N801  # the name of the setting
+class logger_class(Logger):  # the name of the setting
     """Has Gunicorn's own lines written like all others."""
 
     def setup(self, cfg: Any) -> None:

@@ -1,7 +1,7 @@
 """How the Python containers log: each line is a JSON object. On a terminal, where a person reads, it is plain text.
 
-Each line has ``time`` (ISO 8601, UTC, milliseconds), ``level`` and ``event``: a sentence, or for what programs look for a
-few fixed words, told by :func:`tell` with fields of their own.
+Each line has ``time`` (ISO 8601, UTC), ``level`` and ``event``: a sentence, or a few fixed words with fields beside
+them, told by :func:`tell`.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its end."""
         line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
             "level": record.levelname,
             "event": record.getMessage(),
         }
@@ -59,7 +59,7 @@ class PlainLines(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # the name of logging
+    def formatMessage(self, record: logging.LogRecord) -> str:  # the name of logging
         """Return the line without a traceback."""
         fields = getattr(record, "fields", {})
         return " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in fields.items())])

@@ -54,9 +54,7 @@ def retry_job(task_id: str) -> str:
     job = find_job(task_id)
     if not job.retryable:
         raise Problem(409, f"Only a FAILURE or REVOKED job can be retried; this one is {job.state}.", state=job.state)
-    again = NewJob(
-        type=job.type, queue=job.queue, params=job.params, priority=job.priority, request_id=request_id()
-    )
+    again = NewJob(type=job.type, queue=job.queue, params=job.params, priority=job.priority, request_id=request_id())
     return intake().accept(again)
 
 

@@ -23,6 +23,4 @@ def make_jobs() -> None:
         with ledger().writing() as connection:
             job_id = schedules.take_slot(connection, schedule, queue, now)
         if job_id is not None:
-            logs.tell(
-                logger, "made by its schedule", task_id=job_id, task_type=schedule.type, schedule=schedule.name
-            )
+            logs.tell(logger, "made by its schedule", task_id=job_id, task_type=schedule.type, schedule=schedule.name)

@@ -34,7 +34,7 @@ class NotPublished(Exception):
 def tell_published(logger: logging.Logger, jobs: Sequence[DueJob], seconds: float) -> None:
     """Log that a batch was published, and how long that took until the broker had confirmed it."""
     ids = [(job.id, job.request_id) for job in jobs]
-    logs.tell_of_jobs(logger, "published", ids, seconds=round(seconds, 3))
+    logs.tell_of_jobs(logger, "published", ids, seconds=round(seconds, 4))
 
 
 class Publisher:

@@ -115,7 +115,7 @@ class LedgerWriter:
     def _settle(self, ended: Iterable[Ended]) -> None:
         for request, outcome, celerys in ended:
             seconds = outcome.ended_at - (request.time_start or outcome.ended_at)
-            job_log.tell(WORDS[outcome.state], **request.about, seconds=round(seconds, 3))
+            job_log.tell(WORDS[outcome.state], **request.about, seconds=round(seconds, 4))
             request.settle(celerys)
 
     def _start(self, bundles: Iterable[Bundle], claims: dict[str, Claim]) -> None:
