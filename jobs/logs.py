@@ -71,7 +71,7 @@ class GatheredLines(logging.Handler):
     ``first()`` is called when there is a line to write. What is left is written at the end of the program.
     """
 
-    def __init__(self, first: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, first: Callable[[], object] = lambda: None) -> None:
         super().__init__()
         self.setFormatter(formatter())
         self._first = first

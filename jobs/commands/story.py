@@ -53,7 +53,7 @@ class Moment:
 
 
 def in_order(moments: Iterable[Moment]) -> list[Moment]:
-    """Return them as they happened. Nginx knows milliseconds only: what is in the same one is put in its usual order."""
+    """Return them as they happened. Nginx knows only milliseconds: what is in one of them is put in its usual order."""
     return sorted(moments, key=lambda moment: (moment.milliseconds, moment.rank))
 
 

@@ -95,7 +95,7 @@ logs.tell(logger, "last")
 
 def test_nobody_can_write_between_two_pieces_of_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[bytes] = []
-    monkeypatch.setattr(logs.os, "write", lambda _, piece: written.append(piece))
+    monkeypatch.setattr(os, "write", lambda _, piece: written.append(piece))
     waked = []
     gathered = logs.GatheredLines(lambda: waked.append(True))
     for _ in range(100):

@@ -54,12 +54,12 @@ def line(container: str, milliseconds: float, event: str, level: str = "INFO", *
 
 
 def request(milliseconds: float, method: str, path: str, task_id: str = "", **fields: Any) -> str:
-    usual = {"request_id": "r-1", "status": 202, "seconds": 0.004, "client": "10.0.0.1"}
+    usual: dict[str, Any] = {"request_id": "r-1", "status": 202, "seconds": 0.004, "client": "10.0.0.1"}
     return line("nginx", milliseconds, "request", method=method, path=path, task_id=task_id, **(usual | fields))
 
 
 def run(milliseconds: float, event: str, attempt: int = 1, **fields: Any) -> str:
-    usual = {"task_id": ID, "task_type": "heavy", "attempt": attempt, "request_id": "r-1"}
+    usual: dict[str, Any] = {"task_id": ID, "task_type": "heavy", "attempt": attempt, "request_id": "r-1"}
     return line("worker", milliseconds, event, **(usual | fields))
 
 

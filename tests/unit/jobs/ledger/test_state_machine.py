@@ -262,7 +262,8 @@ class Interleavings(RuleBasedStateMachine):
             claimed = moves.claim(self.connection, [job_id], by).get(job_id)
         if claimed is not None:
             assert before.state in states.WAITING
-            assert claimed == (before.attempts + 1, before.request_id)
+            assert claimed.attempt == before.attempts + 1
+            assert claimed.request_id == before.request_id
             self.runs.append((job_id, claimed.attempt))
 
     @precondition(lambda self: self.runs)
