@@ -18,7 +18,7 @@ from typing import Any
 #: Most jobs that one line names: so it is shorter than what a pipe takes in one piece.
 MOST_JOBS = 40
 
-_encode = json.JSONEncoder(default=str).encode
+_encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
 _STANDARD_ERROR = 2
 
 

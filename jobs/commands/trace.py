@@ -61,7 +61,9 @@ def as_text(job: Job, story: Sequence[Moment], notes: Sequence[str]) -> str:
     width = max(len(moment.where) for moment in story)
     for moment, gap in zip(story, _gaps(story), strict=True):
         shown = "" if gap is None else f"+{gap} ms"
-        lines.append(f"{_iso(moment)[:-6]}  {shown:>11}  {moment.where:<{width}}  {moment.what}")
+        lines.append(
+            f"{moment.at:%F %T}.{moment.milliseconds % 1000:03}  {shown:>11}  {moment.where:<{width}}  {moment.what}"
+        )
     if notes:
         lines += ["", *notes]
     return "\n".join(lines)

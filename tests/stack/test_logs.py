@@ -51,7 +51,9 @@ def traced(stack: Stack) -> tuple[str, str]:
 def test_every_container_on_the_way_tells_of_the_job_with_both_ids(stack: Stack, traced: tuple[str, str]) -> None:
     task_id, request_id = traced
     request = told(stack, stack.nginx, task_id, "request")
-    assert request.items() >= {"method": "POST", "path": "/flask/tasks", "status": 202, "request_id": request_id}.items()
+    assert (
+        request.items() >= {"method": "POST", "path": "/flask/tasks", "status": 202, "request_id": request_id}.items()
+    )
     assert told(stack, stack.flask, task_id, "published")["jobs"][task_id] == request_id
     for event in ("started", "succeeded"):
         line = told(stack, stack.celery, task_id, event)

@@ -200,11 +200,11 @@ def test_for_people_each_line_has_its_time_and_the_gap_before_it() -> None:
     assert text[:5] == [
         f"heavy {ID}: SUCCESS, request r-1",
         "",
-        "2026-03-01T12:00:00.000               nginx   POST /flask/heavy from 10.0.0.1",
-        "2026-03-01T12:00:00.000        +0 ms  ledger  accepted for the queue heavy",
-        "2026-03-01T12:00:00.004        +4 ms  nginx   answered 202 after 4 ms",
+        "2026-03-01 12:00:00.000               nginx   POST /flask/heavy from 10.0.0.1",
+        "2026-03-01 12:00:00.000        +0 ms  ledger  accepted for the queue heavy",
+        "2026-03-01 12:00:00.004        +4 ms  nginx   answered 202 after 4 ms",
     ]
-    assert text[9] == "2026-03-01T12:00:01.009        +2 ms  worker  attempt 1 succeeded after 1001 ms"
+    assert text[9] == "2026-03-01 12:00:01.009        +2 ms  worker  attempt 1 succeeded after 1001 ms"
     assert text[10:] == ["", *notes]
 
 
