@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.stack import Stack, wait_until
@@ -83,7 +84,7 @@ def test_all_jobs_of_a_request_have_its_id_and_a_retry_has_its_own(stack: Stack)
 
 @pytest.mark.parametrize("given", [None, "", "two words", "x" * 65, 'quote"', "new\tline", "ü"])
 def test_a_request_without_a_sane_id_gets_one(stack: Stack, given: str | None) -> None:
-    headers = {} if given is None else {"X-Request-ID": given.encode()}
+    headers = httpx.Headers({} if given is None else {"X-Request-ID": given}, encoding="utf-8")
     answer = stack.http.post("/flask/add", json={"a": 1, "b": 2}, headers=headers)
     made = answer.headers["X-Request-ID"]
     assert re.fullmatch("[0-9a-f]{32}", made)
