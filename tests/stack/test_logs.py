@@ -96,10 +96,10 @@ def test_an_answer_of_nginx_itself_has_the_id_of_its_line(stack: Stack) -> None:
     assert answer.status_code == 413
     made = answer.headers["X-Request-ID"]
     wait_until(
-        lambda: [line["status"] for line in lines(stack, stack.nginx) if line.get("request_id") == made],
+        lambda: [(line["method"], line["status"]) for line in lines(stack, stack.nginx) if line["request_id"] == made],
         10,
         "Nginx has written its line",
-        lambda found: found == [413],
+        lambda found: found == [("POST", 413)],
     )
 
 
