@@ -130,11 +130,11 @@ def mark_due(connection: Connection, job_ids: Iterable[str]) -> int:
 
 
 def claim(connection: Connection, job_ids: Sequence[str], by: str) -> dict[str, Claim]:
-    """Start waiting jobs for the worker ``by``; return those that are to run, by their ids."""
+    """Start waiting jobs for the worker ``by``; return the claims of those that are to run, by the ids of the jobs."""
     if not job_ids:
         return {}
     claimed = connection.execute(_CLAIM, {"keys": job_ids, "by": by, "now": time.time()})
-    return {row.id: Claim(row.attempts, row.request_id) for row in claimed}
+    return {row.id: Claim(attempt=row.attempts, request_id=row.request_id) for row in claimed}
 
 
 def hold(connection: Connection, job_ids: Sequence[str]) -> int:

@@ -4,7 +4,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 from jobs import identity
 from jobs.states import ENDED, RETRYABLE, RUNNING, State
@@ -144,14 +144,6 @@ class Job:
         return identity.display_name(self.worker)
 
 
-class Claim(NamedTuple):
-    """What a worker is told of a job that it may run."""
-
-    #: The number of this attempt.
-    attempt: int
-    request_id: str | None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
     """An attempt of a job that ended in another one."""
@@ -168,6 +160,16 @@ class Attempt:
     def worker_name(self) -> str | None:
         """The name of the worker's container."""
         return identity.display_name(self.worker)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A job that a worker has just begun to run."""
+
+    #: The number of this attempt: 1 is the first.
+    attempt: int
+    #: Of the HTTP request that has led to the job, if there was one.
+    request_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,7 +130,7 @@ class LedgerWriter:
                     )
                     request.drop()
                 else:
-                    request.attempt, request.request_id = claim
+                    request.attempt, request.request_id = claim.attempt, claim.request_id
                     job_log.tell("started", **request.about)
                     claimed.append(request)
             if claimed:
@@ -183,7 +183,7 @@ def _store(connection: Connection, outcomes: list[Outcome]) -> int:
 
 
 def _claim(connection: Connection, requests: list["JobRequest"], by: str) -> dict[str, Claim]:
-    """Claim jobs; return those that are to run, by their ids."""
+    """Claim jobs; return the claims of those that are to run, by their ids."""
     ids = [request.id for request in requests if request.in_ledger]
     claims = moves.claim(connection, ids, by)
     moves.hold(connection, [job_id for job_id in ids if job_id not in claims])

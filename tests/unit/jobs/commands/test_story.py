@@ -160,11 +160,10 @@ def test_the_ledger_tells_of_every_attempt(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         new = NewJob(type="heavy", queue="heavy", params={}, request_id="r-1")
         moves.add(connection, new)
-        attempt, request_id = moves.claim(connection, [new.id], "one/1")[new.id]
-        assert request_id == "r-1"
-        assert moves.retry_later(connection, new.id, "not yet", 0, attempt=attempt)
-        attempt, _ = moves.claim(connection, [new.id], "two/2")[new.id]
-        assert moves.succeed(connection, Outcome(job_id=new.id, attempt=attempt))
+        assert moves.claim(connection, [new.id], "one/1")[new.id].request_id == "r-1"
+        assert moves.retry_later(connection, new.id, "not yet", 0, attempt=1)
+        assert moves.claim(connection, [new.id], "two/2")[new.id].request_id == "r-1"
+        assert moves.succeed(connection, Outcome(job_id=new.id, attempt=2))
         found = find(connection, new.id)
         past = attempts.past(connection, new.id)
     assert sorted(moment.what for moment in told_by_ledger(found, past)) == [

@@ -26,8 +26,8 @@ def row(ledger: Ledger, job_id: str) -> Any:
 
 def claim(ledger: Ledger, job_id: str, by: str = "w1") -> int | None:
     with ledger.writing() as connection:
-        claimed = moves.claim(connection, [job_id], by).get(job_id)
-    return claimed and claimed.attempt
+        claim = moves.claim(connection, [job_id], by).get(job_id)
+    return claim.attempt if claim else None
 
 
 def test_a_job_goes_its_way_from_submission_to_success(ledger: Ledger) -> None:
@@ -166,7 +166,9 @@ def test_retries_that_the_task_asks_for_do_not_count_as_deaths(ledger: Ledger) -
 def test_a_job_without_a_row_is_adopted(ledger: Ledger) -> None:
     new = NewJob(type="heavy", queue="heavy", params={})
     with ledger.writing() as connection:
-        assert moves.adopt(connection, new, "w1") == (1, None)
+        adopted = moves.adopt(connection, new, "w1")
+        assert adopted is not None
+        assert adopted.attempt == 1
         assert moves.adopt(connection, new, "w2") is None
     assert row(ledger, new.id).state == State.STARTED
 

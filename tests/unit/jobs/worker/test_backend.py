@@ -20,7 +20,7 @@ def running(ledger: Ledger) -> NewJob:
     new = NewJob(type="heavy", queue="heavy", params={})
     with ledger.writing() as connection:
         moves.add(connection, new)
-        assert moves.claim(connection, [new.id], identity.worker_id()) == {new.id: (1, None)}
+        assert moves.claim(connection, [new.id], identity.worker_id())[new.id].attempt == 1
     return new
 
 
@@ -89,6 +89,6 @@ def test_a_run_that_the_end_of_its_worker_cuts_short_uses_up_no_retry(ledger: Le
 def test_a_worker_that_ends_puts_back_nothing_of_others(ledger: Ledger, running: NewJob) -> None:
     with ledger.writing() as connection:
         moves.release(connection, [running.id], identity.worker_id(), max_deliveries=5)
-        assert moves.claim(connection, [running.id], "another") == {running.id: (2, None)}
+        assert moves.claim(connection, [running.id], "another")[running.id].attempt == 2
     assert not put_back(ledger, running)
     assert counts(ledger, running) == (State.STARTED, 0, 1)

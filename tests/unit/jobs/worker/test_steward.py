@@ -59,7 +59,7 @@ def running(ledger: Ledger, worker: Worker) -> str:
     new = NewJob(type="heavy", queue="heavy", params={})
     with ledger.writing() as connection:
         moves.add(connection, new)
-        assert moves.claim(connection, [new.id], identity.worker_id()) == {new.id: (1, None)}
+        assert moves.claim(connection, [new.id], identity.worker_id())[new.id].attempt == 1
     return new.id
 
 
