@@ -78,6 +78,12 @@ def test_all_jobs_of_a_request_have_its_id_and_a_retry_has_its_own(stack: Stack)
     for task_id in (first, second):
         stack.wait_state(task_id, "FAILURE")
         assert told(stack, stack.celery, task_id, "failed")["request_id"] == "many"
+        # What the pool process has logged by itself names the job, too.
+        (error,) = [
+            line for line in lines(stack, stack.celery) if line["level"] == "ERROR" and task_id in line["event"]
+        ]
+        assert error.items() >= {"task_id": task_id, "attempt": 1, "request_id": "many"}.items()
+        assert "JobFailed" in error["traceback"]
     again = stack.http.post(f"/flask/tasks/{first}/retry", headers={"X-Request-ID": "once-more"}).json()["task_id"]
     assert stack.http.get(f"/flask/tasks/{again}").json()["request_id"] == "once-more"
 
