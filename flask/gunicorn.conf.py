@@ -6,6 +6,12 @@ import socket
 import tempfile
 from typing import Any
 
+from gunicorn.glogging import Logger
+
+from jobs import logs
+
+logs.install()
+
 #: The processors that this container may use, in another order in each container.
 PROCESSORS = random.sample(sorted(os.sched_getaffinity(0)), len(os.sched_getaffinity(0)))
 
@@ -25,12 +31,21 @@ graceful_timeout = 20
 control_socket_disable = True  # one would be opened by default
 # Nginx refuses an address of more than 8 kB, in a problem document; Gunicorn's own limit would answer with HTML.
 limit_request_line = 0
-errorlog = "-"
 accesslog = None  # Nginx keeps it
 
 # Each process counts its requests in files here, in memory, and any of them tells the figures of all. The files of a
 # process that has ended stay, for what it has counted is still true.
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="metrics_")
+
+
+class logger_class(Logger):  # the name of the setting
+    """Has Gunicorn's own lines written like all others."""
+
+    def setup(self, cfg: Any) -> None:
+        """Give them to the logger of all, and to no handler of their own."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
 
 def pre_fork(server: Any, worker: Any) -> None:

@@ -3,8 +3,10 @@
 from typing import Any
 
 from celery import Celery
+from celery.signals import setup_logging
 from kombu import Exchange, Queue
 
+from jobs import logs
 from jobs.catalogue import HEAVY, JOB_TYPES, QUEUES, places
 from jobs.settings import settings
 
@@ -84,9 +86,11 @@ app.conf.update(
     result_serializer="json",
     result_expires=None,  # old rows are removed by the beat container
     worker_send_task_events=False,
-    worker_hijack_root_logger=True,
-    worker_log_format="%(asctime)s %(levelname)s %(message)s",
-    worker_task_log_format="%(asctime)s %(levelname)s %(message)s",
     worker_redirect_stdouts=False,
     beat_max_loop_interval=1,
 )
+
+
+@setup_logging.connect
+def _set_up_logging(loglevel: int, **_: Any) -> None:
+    logs.install(loglevel)

@@ -143,7 +143,7 @@ describe_beat() {
 		secret smtp_url smtp_url
 		second_network=$FRONT_NETWORK
 	fi
-	command=(celery --app tasks beat --scheduler jobs.beat.scheduler:LedgerScheduler --loglevel INFO)
+	command=(celery --quiet --app tasks beat --scheduler jobs.beat.scheduler:LedgerScheduler --loglevel INFO)
 }
 
 # describe_worker NAME QUEUES CONCURRENCY
@@ -168,7 +168,7 @@ describe_worker() {
 		second_network=$FRONT_NETWORK
 	fi
 	command=(
-		celery --app tasks worker --queues "$2" --concurrency "$3" --hostname "worker@$1"
+		celery --quiet --app tasks worker --queues "$2" --concurrency "$3" --hostname "worker@$1"
 		--pool prefork --without-gossip --without-mingle --loglevel INFO
 	)
 }

@@ -25,6 +25,7 @@ from jobs.ledger.records import IdempotencyKey, NewJob, Priority, new_id
 from jobs.settings import settings
 from webapp import metrics
 from webapp.problems import unavailable
+from webapp.request_id import request_id
 
 T = TypeVar("T")
 
@@ -64,7 +65,7 @@ def new_job(
     urgent: bool = False,
     task_id: str | None = None,
 ) -> NewJob:
-    """Return a job as the ledger takes it, with a new id if it is given none."""
+    """Return a job of the present request as the ledger takes it, with a new id if it is given none."""
     return NewJob(
         id=task_id or new_id(),
         type=job_type.name,
@@ -72,6 +73,7 @@ def new_job(
         params=params.model_dump(mode="json", exclude_none=True),
         run_at=run_at.timestamp() if run_at else None,
         priority=Priority.HIGH if urgent or job_type.control else Priority.NORMAL,
+        request_id=request_id(),
     )
 
 

@@ -131,6 +131,7 @@ class JobView(BaseModel):
     state: State
     status: State = Field(description="The same as `state`.")
     priority: _Priority
+    request_id: str | None = Field(description="Of the request that has led to it, if there was one.")
     input_params: dict[str, Any]
     info: Any = Field(description="The progress while it runs, the result when it has succeeded.")
     result: Any = Field(description="The result; for a failed job, one sentence.")

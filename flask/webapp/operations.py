@@ -11,6 +11,7 @@ from webapp.intake import intake
 from webapp.models import JobsQuery, NewSchedule, NewTodo, ScheduleChange, Submission, TodoChange, TodosQuery
 from webapp.paging import cursor_after, position_of
 from webapp.problems import Problem, checked, field_problem
+from webapp.request_id import request_id
 
 # --- jobs -------------------------------------------------------------------------------------------------------------
 
@@ -53,7 +54,8 @@ def retry_job(task_id: str) -> str:
     job = find_job(task_id)
     if not job.retryable:
         raise Problem(409, f"Only a FAILURE or REVOKED job can be retried; this one is {job.state}.", state=job.state)
-    return intake().accept(NewJob(type=job.type, queue=job.queue, params=job.params, priority=job.priority))
+    again = NewJob(type=job.type, queue=job.queue, params=job.params, priority=job.priority, request_id=request_id())
+    return intake().accept(again)
 
 
 # --- queues -----------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "state": job.state,
         "status": job.state,
         "priority": Priority(job.priority).word,
+        "request_id": job.request_id,
         "input_params": job.params,
         "info": job.result if job.state is State.SUCCESS else job.info,
         "result": job.outcome,

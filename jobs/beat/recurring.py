@@ -4,6 +4,7 @@ import time
 
 from celery.utils.log import get_logger
 
+from jobs import logs
 from jobs.catalogue import HEAVY, JOB_TYPES
 from jobs.ledger import schedules
 from jobs.ledger.database import ledger
@@ -22,4 +23,4 @@ def make_jobs() -> None:
         with ledger().writing() as connection:
             job_id = schedules.take_slot(connection, schedule, queue, now)
         if job_id is not None:
-            logger.info("schedule %s: %s[%s] is due", schedule.name, schedule.type, job_id)
+            logs.tell(logger, "made by its schedule", task_id=job_id, task_type=schedule.type, schedule=schedule.name)

@@ -25,7 +25,7 @@ from jobs import exports, heartbeat
 from jobs.app import app as celery_app
 from jobs.beat import notifying, recurring, sampling
 from jobs.broker.depths import BrokerUnavailable, queue_depths
-from jobs.broker.publisher import NotPublished, Publisher
+from jobs.broker.publisher import NotPublished, Publisher, tell_published
 from jobs.ledger import expiry, moves, queries, workers
 from jobs.ledger.database import ledger
 from jobs.settings import settings
@@ -92,11 +92,13 @@ class LedgerScheduler(Scheduler):
                 due = queries.due(connection, self._publisher.batch_size)
             if not due:
                 return
+            began = time.monotonic()
             try:
                 self._publisher.publish(due)
             except NotPublished as reason:
                 logger.warning("%d or more jobs wait for the broker: %s", len(due), reason)
                 return
+            tell_published(logger, due, time.monotonic() - began)
             with ledger().writing(durable=False) as connection:
                 moves.mark_published(connection, due)
 

@@ -5,6 +5,7 @@ what was not confirmed is still due in the ledger, so trouble costs time and nev
 """
 
 import contextlib
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import amqp
 from celery import Celery
 
+from jobs import logs
 from jobs.broker.wire import Wire
 from jobs.ledger.records import DueJob
 
@@ -27,6 +29,12 @@ BROKER_ERRORS = (OSError, amqp.AMQPError)
 
 class NotPublished(Exception):
     """The broker did not confirm the batch in time; part of it may have arrived all the same."""
+
+
+def tell_published(logger: logging.Logger, jobs: Sequence[DueJob], seconds: float) -> None:
+    """Log that a batch was published, and how long that took until the broker had confirmed it."""
+    ids = [(job.id, job.request_id) for job in jobs]
+    logs.tell_of_jobs(logger, "published", ids, seconds=round(seconds, 4))
 
 
 class Publisher:

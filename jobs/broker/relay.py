@@ -10,12 +10,15 @@ import threading
 import time
 from functools import partial
 
-from jobs.broker.publisher import NotPublished, Publisher
+from jobs import logs
+from jobs.broker.publisher import NotPublished, Publisher, tell_published
 from jobs.ledger.group_commit import GroupCommit
 from jobs.ledger.moves import mark_published
 from jobs.ledger.records import RELAY_GRACE, DueJob
 
 logger = logging.getLogger(__name__)
+#: Told of each batch that was published.
+_published = logging.getLogger("warren.published")
 
 #: Jobs held in memory while the broker is slow; more are left to the beat container.
 BUFFER = 10_000
@@ -36,6 +39,9 @@ class Relay:
         self._buffer: queue.Queue[DueJob] = queue.Queue(BUFFER)
         self._unmarked: list[DueJob] = []
         self._mark_at = 0.0
+        self._lines = logs.GatheredLines()
+        _published.addHandler(self._lines)
+        _published.propagate = False
         threading.Thread(target=self._run, name="relay", daemon=True).start()
 
     def hand_over(self, accepted: DueJob) -> None:
@@ -64,17 +70,20 @@ class Relay:
         return [job for job in batch if job.due_at > time.time() + RELAY_GRACE / 5]
 
     def _publish(self, batch: list[DueJob]) -> None:
+        began = time.monotonic()
         try:
             self._publisher.publish(batch)
         except NotPublished as reason:
             logger.warning("not published, the beat container will: %s", reason)
             time.sleep(PAUSE)
             return
+        tell_published(_published, batch, time.monotonic() - began)
         if not self._unmarked:
             self._mark_at = time.monotonic() + MARK_AFTER
         self._unmarked += batch
 
     def _mark(self) -> None:
+        self._lines.flush()
         published, self._unmarked = self._unmarked, []
         for start in range(0, len(published), MARK_BATCH):
             part = published[start : start + MARK_BATCH]

@@ -38,6 +38,7 @@ def again(connection: Connection, seqs: Sequence[int], by: str) -> list[NewJob]:
     worker has died, makes none twice.
     """
     columns = (job.c.id, job.c.type, job.c.queue, job.c.params, job.c.priority)
+    request_id = connection.execute(select(job.c.request_id).where(job.c.id == by)).scalar()
     rows = connection.execute(select(*columns).where(job.c.seq.in_(seqs)).order_by(job.c.seq))
     new = [
         NewJob(
@@ -46,6 +47,7 @@ def again(connection: Connection, seqs: Sequence[int], by: str) -> list[NewJob]:
             queue=row.queue,
             params=row.params,
             priority=row.priority,
+            request_id=request_id,
         )
         for row in rows
     ]

@@ -51,7 +51,7 @@ _CLAIM = (
         info=None,
         error=None,
     )
-    .returning(job.c.id, job.c.attempts, job.c.created_at, job.c.run_at)
+    .returning(job.c.id, job.c.attempts, job.c.created_at, job.c.run_at, job.c.request_id)
 )
 _HOLD = (
     update(job)
@@ -92,6 +92,7 @@ def add(connection: Connection, *new: NewJob) -> None:
                 "params": each.params,
                 "state": State.PENDING,
                 "priority": each.priority,
+                "request_id": each.request_id,
                 "created_at": each.created_at,
                 "run_at": each.run_at,
                 "due_at": each.due_at,
@@ -139,7 +140,10 @@ def claim(connection: Connection, job_ids: Sequence[str], by: str) -> dict[str, 
     if not job_ids:
         return {}
     claimed = connection.execute(_CLAIM, {"keys": job_ids, "by": by, "now": time.time()})
-    return {row.id: Claim(attempt=row.attempts, ready_at=max(row.created_at, row.run_at or 0)) for row in claimed}
+    return {
+        row.id: Claim(attempt=row.attempts, ready_at=max(row.created_at, row.run_at or 0), request_id=row.request_id)
+        for row in claimed
+    }
 
 
 def hold(connection: Connection, job_ids: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from itertools import product
 from typing import Any
 
@@ -143,7 +144,7 @@ def due(connection: Connection, limit: int) -> list[DueJob]:
 
 
 def _due(connection: Connection, which: ColumnElement[bool], limit: int) -> list[DueJob]:
-    columns = (job.c.id, job.c.type, job.c.queue, job.c.params, job.c.due_at, job.c.retries, job.c.priority)
+    columns = [job.c[each.name] for each in fields(DueJob)]
     statement = select(*columns).where(job.c.due_at <= time.time(), which, MAY_START).order_by(job.c.due_at)
     return [DueJob(**row._mapping) for row in connection.execute(statement.limit(limit))]
 

@@ -43,6 +43,7 @@ class DueJob:
     #: Retries that the task has asked for so far.
     retries: int = 0
     priority: int = Priority.NORMAL
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,8 @@ class NewJob:
     #: Not to be started before; ``None`` means now.
     run_at: float | None = None
     priority: int = Priority.NORMAL
+    #: Of the HTTP request that has led to it, if there was one.
+    request_id: str | None = None
 
     @property
     def due_at(self) -> float:
@@ -73,6 +76,7 @@ class NewJob:
             params=self.params,
             due_at=self.due_at,
             priority=self.priority,
+            request_id=self.request_id,
         )
 
 
@@ -88,6 +92,8 @@ class Job:
     params: dict[str, Any]
     state: State
     priority: int
+    #: Of the HTTP request that has led to it, if there was one.
+    request_id: str | None
     created_at: float
     #: Not to be started before, if the client said so.
     run_at: float | None
@@ -164,6 +170,8 @@ class Claim:
     attempt: int
     #: Since when it could have been begun the first time.
     ready_at: float
+    #: Of the HTTP request that has led to the job, if there was one.
+    request_id: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,8 @@ job = Table(
     Column("state", String(16), nullable=False),
     # 0, or more for a job that goes before others: see `records.Priority`.
     Column("priority", Integer, nullable=False, default=0, server_default="0"),
+    # Of the HTTP request that has led to it, where there was one: joins the lines of all logs.
+    Column("request_id", String(64)),
     Column("created_at", Float, nullable=False),
     # Not to be started before, if the client said so.
     Column("run_at", Float),

@@ -21,7 +21,8 @@ from jobs.ledger.database import ledger
 from jobs.ledger.records import Outcome
 from jobs.settings import settings
 from jobs.states import State
-from jobs.worker import metrics
+from jobs.worker import job_log, metrics
+from jobs.worker.job_log import WORDS
 
 logger = get_logger(__name__)
 
@@ -57,7 +58,9 @@ class LedgerBackend(BaseBackend):
                 fitted = _tell(connection, task_id, result, state)
             if fitted or state == State.REVOKED:  # who cancels a job writes its row at once
                 metrics.cut_short(request.task, State(state))
-            if not fitted:
+            if fitted:
+                job_log.tell(WORDS[State(state)], **job_log.about(request))
+            else:
                 logger.info("report %s of %s dropped: the job has moved on", state, task_id)
         elif state == State.PROGRESS:
             _report_progress(task_id, request.attempt, result)

@@ -52,19 +52,19 @@ class Bundle:
         self.requests.append(request)
         return True
 
-    def start(self, pool: Any, attempts: dict["JobRequest", int]) -> None:
+    def start(self, pool: Any, claimed: list["JobRequest"]) -> None:
         """Send the jobs that were claimed to the pool. One that has run before runs alone: it may have died of that."""
-        self.requests = [request for request, attempt in attempts.items() if attempt == 1]
-        for request, attempt in attempts.items():
-            if attempt > 1:
-                Bundle(request, self._store)._send(pool, attempts)
+        self.requests = [request for request in claimed if request.attempt == 1]
+        for request in claimed:
+            if request.attempt > 1:
+                Bundle(request, self._store)._send(pool)
         if self.requests:
-            self._send(pool, attempts)
+            self._send(pool)
 
-    def _send(self, pool: Any, attempts: dict["JobRequest", int]) -> None:
+    def _send(self, pool: Any) -> None:
         result = pool.apply_async(
             run,
-            args=[request.message(attempts[request]) for request in self.requests],
+            args=[request.message() for request in self.requests],
             accept_callback=self._accepted,
             timeout_callback=self._out_of_time,
             callback=self._ended,

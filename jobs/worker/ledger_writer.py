@@ -22,6 +22,7 @@ from jobs.ledger.records import Claim, Outcome
 from jobs.states import State
 from jobs.worker import job_log, metrics
 from jobs.worker.bundle import Bundle
+from jobs.worker.job_log import WORDS
 
 if TYPE_CHECKING:
     from jobs.worker.request import JobRequest
@@ -36,8 +37,6 @@ LOAD = 4
 PATIENCE = 90.0
 #: Seconds between two tries.
 PAUSE = 0.5
-
-_SAID = {State.SUCCESS: "succeeded", State.FAILURE: "failed", State.RETRY: "will be run again"}
 
 
 class Ended(NamedTuple):
@@ -116,13 +115,13 @@ class LedgerWriter:
     def _settle(self, ended: Iterable[Ended]) -> None:
         for request, outcome, celerys in ended:
             seconds = outcome.ended_at - (request.time_start or outcome.ended_at)
-            job_log.logger.info("%s[%s] %s after %.3f s", request.name, request.id, _SAID[outcome.state], seconds)
+            job_log.tell(WORDS[outcome.state], **request.about, seconds=round(seconds, 4))
             metrics.ran(request.name, outcome.state, seconds)
             request.settle(celerys)
 
     def _start(self, bundles: Iterable[Bundle], claims: dict[str, Claim]) -> None:
         for bundle in bundles:
-            claimed = {}
+            claimed = []
             for request in bundle.requests:
                 # Taken out: a second message of the same job finds none.
                 claim = claims.pop(request.id, None)
@@ -132,9 +131,10 @@ class LedgerWriter:
                     )
                     request.drop()
                 else:
-                    job_log.logger.info("%s[%s] started, attempt %d", request.name, request.id, claim.attempt)
+                    request.attempt, request.request_id = claim.attempt, claim.request_id
+                    job_log.tell("started", **request.about)
                     metrics.begun(request.name, claim)
-                    claimed[request] = claim.attempt
+                    claimed.append(request)
             if claimed:
                 bundle.start(self._controller.pool, claimed)
             else:

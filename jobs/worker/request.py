@@ -20,6 +20,9 @@ class JobRequest(Request):
 
     #: Whether a process of the pool is kept for it; until then it is only fetched ahead.
     chosen = False
+    #: What the claim has told: which attempt this is, and the id of the HTTP request that has led to the job.
+    attempt = 0
+    request_id: str | None = None
 
     def __init_subclass__(cls) -> None:
         # Celery makes a subclass for each task, with a faster form of this method. Ours has to stay in force.
@@ -34,6 +37,16 @@ class JobRequest(Request):
     def in_ledger(self) -> bool:
         """Whether the job has a row: the others were sent by ``task.delay()``."""
         return bool(self._request_dict.get("ledger"))
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Which job and which run of it this is, for the log."""
+        return {
+            "task_id": self.id,
+            "task_type": self.name,
+            "attempt": self.attempt,
+            "request_id": self.request_id,
+        }
 
     def as_new_job(self) -> NewJob:
         """Return the job of a message that ``task.delay()`` sent."""
@@ -52,9 +65,10 @@ class JobRequest(Request):
         self.chosen = True
         ledger_writer.writer().claim(self)
 
-    def message(self, attempt: int) -> tuple[Any, ...]:
+    def message(self) -> tuple[Any, ...]:
         """Return what a pool process needs for this run: the arguments of Celery's ``fast_trace_task``."""
-        self._request_dict["attempt"] = attempt
+        self._request_dict["attempt"] = self.attempt
+        self._request_dict["request_id"] = self.request_id
         return self._type, self.id, self._request_dict, self._body, self._content_type, self._content_encoding
 
     def limits(self) -> dict[str, float | None]:

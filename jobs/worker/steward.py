@@ -135,7 +135,7 @@ class Steward:
             request = running[job_id]
             # A run that began after the cancellation is a stray message, about to be dropped by itself.
             if request.time_start < moment:
-                logger.info("%s[%s] stopped: it was cancelled", request.name, job_id)
+                job_log.tell("stopped, because it was cancelled", **request.about)
                 # In the event loop's own thread: terminating acknowledges the message on the loop's channel.
                 self._controller.consumer.hub.call_soon(request.terminate, self._controller.pool, "KILL")
 
@@ -200,6 +200,7 @@ def _in_pool_process(**_: Any) -> None:
     # A pool process inherits the flag, not the thread; it must not sign the worker off when it exits.
     global _steward
     _steward = None
+    job_log.name_the_job()
 
 
 @worker_shutting_down.connect

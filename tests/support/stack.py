@@ -282,7 +282,8 @@ def misbehaving_worker(stack: Stack, queues: str, concurrency: int = 2) -> Itera
             *(*environment, f"--env=WORKER_NAME={name}", *secrets, *[f"--volume={bind}" for bind in limits["Binds"]]),
             *("--tmpfs=/tmp", f"--volume={ROOT}/tests/support/misbehaving:/app/misbehaving:ro", "--memory=400m"),
             *("--memory-swap=400m", "--restart=unless-stopped", f"{stack.prefix}_celery"),
-            *("celery", "--app", "misbehaving", "worker", "--queues", queues, "--concurrency", str(concurrency)),
+            *("celery", "--quiet", "--app", "misbehaving", "worker"),
+            *("--queues", queues, "--concurrency", str(concurrency)),
             *("--hostname", f"worker@{name}", "--without-gossip", "--without-mingle", "--loglevel", "INFO"),
         )
         for network in networks:

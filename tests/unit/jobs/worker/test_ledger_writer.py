@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from celery.worker import state as worker_state
@@ -26,6 +26,8 @@ class Request:
     name = "add"
     time_start = 0.0
     acknowledged = False
+    attempt = 0
+    about: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, ledger: Ledger, job_id: str, *, quick: bool = False) -> None:
         self._ledger = ledger
@@ -34,8 +36,8 @@ class Request:
         #: What was done with the message, and the state of the job then.
         self.fate: tuple[str, State] | None = None
 
-    def message(self, attempt: int) -> tuple[str, int]:
-        return self.id, attempt
+    def message(self) -> tuple[str, int]:
+        return self.id, self.attempt
 
     def limits(self) -> dict[str, Any]:
         return {}

@@ -50,10 +50,11 @@ def test_a_task_outside_of_the_catalogue_keeps_its_arguments() -> None:
     assert request(other, 5, x=1).as_new_job().params == {"x": 1, "args": [5]}
 
 
-def test_the_pool_is_told_the_attempt_and_the_limits() -> None:
+def test_the_pool_is_told_the_attempt_the_request_and_the_limits() -> None:
     made = request(heavy.heavy, seconds=1)
-    name, job_id, headers, *_ = made.message(3)
-    assert (name, job_id, headers["attempt"]) == ("heavy", "an-id", 3)
+    made.attempt, made.request_id = 3, "r-1"
+    name, job_id, headers, *_ = made.message()
+    assert (name, job_id, headers["attempt"], headers["request_id"]) == ("heavy", "an-id", 3, "r-1")
     assert made.limits() == {"soft_timeout": None, "timeout": heavy.heavy.time_limit}
 
 

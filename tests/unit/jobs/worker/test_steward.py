@@ -35,7 +35,7 @@ class Worker:
 
     def runs(self, job_id: str, began: float) -> None:
         """Have the worker hold a request that runs."""
-        request = SimpleNamespace(id=job_id, name="heavy", time_start=began, terminate=lambda *_: None)
+        request = SimpleNamespace(id=job_id, about={}, time_start=began, terminate=lambda *_: None)
         self.requests.append(request)
 
     def look(self) -> None:
