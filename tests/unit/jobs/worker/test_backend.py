@@ -3,6 +3,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery.app.task import Context
 from celery.exceptions import Retry
 from prometheus_client import REGISTRY
 
@@ -103,7 +104,7 @@ def test_a_run_that_the_worker_itself_stops_is_counted(
     if state is State.REVOKED:
         with ledger.writing() as connection:
             moves.cancel(connection, running.id)
-    backend.LedgerBackend(app).store_result(running.id, "stopped", state, request=SimpleNamespace(task="heavy"))
+    backend.LedgerBackend(app).store_result(running.id, "stopped", state, request=Context(id=running.id, task="heavy"))
     assert counted() == before + counts
     with ledger.reading() as connection:
         found = queries.find(connection, running.id)
