@@ -66,6 +66,8 @@ main() {
 		'End that one first, with Ctrl-C or SIGTERM.'
 	autoscaler=$lock
 
+	exec {out}>&1 # for what is said while the output of a command goes to the log
+
 	trap 'goodbye 130' INT
 	trap 'goodbye 143' TERM
 	trap '' PIPE # an adviser that has ended is started again
@@ -84,7 +86,7 @@ check_number() {
 	[[ $2 =~ ^[1-9][0-9]{0,3}$ && $2 -le $3 ]] || die "not a number for $1: ${2:-nothing}" "Give a whole number from 1 to $3."
 }
 
-say() { printf '%(%F %T)T  %s\n' -1 "$1"; }
+say() { printf '%(%F %T)T  %s\n' -1 "$1" >&"$out"; }
 
 # trouble TEXT: say it, once for as long as it lasts; nothing is no trouble.
 trouble() {
@@ -150,7 +152,7 @@ start() {
 act() {
 	local status
 	set +e # not `if in_background ...`: that would switch off -e inside
-	in_background in_turn "$@" {out}>&1 >"$log" 2>&1
+	in_background in_turn "$@" >"$log" 2>&1
 	status=$?
 	set -e
 	case $status in
@@ -167,7 +169,7 @@ act() {
 in_turn() {
 	set -e
 	take_lock || exit "$BUSY"
-	if [[ -n $1 ]]; then say "$1" >&"$out"; fi
+	if [[ -n $1 ]]; then say "$1"; fi
 	"${@:2}"
 }
 
