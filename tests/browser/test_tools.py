@@ -33,7 +33,7 @@ def test_flower_shows_workers_and_jobs(stack: Stack, page: Page) -> None:
 @pytest.mark.parametrize("page", ["prometheus"], indirect=True)
 def test_prometheus_shows_alerts_first_and_draws_graphs(page: Page) -> None:
     page.goto("/prometheus/")
-    expect(page.get_by_text("NoWorker")).to_be_visible()
+    expect(page.locator("b", has_text="NoWorker")).to_be_visible()
     page.goto("/prometheus/classic/graph?g0.expr=up&g0.tab=0")
     expect(page.locator("svg").first).to_be_visible()
 
