@@ -1,1 +1,1 @@
-"""Programs that the shell scripts start in a container, each named like the script that calls it; and what one of them decides by."""
+"""Programs that the shell scripts start in a container, named like these scripts, and what one of them decides by."""
