@@ -90,7 +90,6 @@ renew_tool() {
 	if [[ $1 == prometheus ]]; then claim "$PROMETHEUS_VOLUME"; fi
 	"describe_$1"
 	renew "$name"
-	wait_healthy "$name"
 }
 
 # renew_tools: those that have been started.

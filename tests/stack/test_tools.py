@@ -271,7 +271,6 @@ def test_prometheus_knows_whom_to_ask_and_what_to_look_at(stack: Stack, visitors
     assert urls["rabbitmq"] == f"http://{stack.rabbitmq}:15692/metrics"
 
 
-@pytest.mark.skipif(not (ROOT / "jobs/worker/metrics.py").exists(), reason="there are no figures yet")
 def test_prometheus_gets_figures_of_each_part(visitors: dict[str, httpx.Client]) -> None:
     def up() -> dict[str, str]:
         answer = visitors["prometheus"].get("/prometheus/api/v1/query", params={"query": "up"}).json()
