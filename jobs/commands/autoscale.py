@@ -8,6 +8,7 @@ names of those to retire; why.
 import argparse
 import sys
 import time
+from dataclasses import replace
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,7 +25,11 @@ def look(limits: Limits, removable: list[str]) -> Situation:
     with ledger().reading() as connection:
         return Situation(
             at=now,
-            samples=samples.since(connection, now - limits.memory),
+            # Jobs of a paused queue call for no workers.
+            samples=[
+                replace(sample, unfinished=sample.scheduled) if sample.paused else sample
+                for sample in samples.since(connection, now - limits.memory)
+            ],
             workers=workers.living(connection, settings().worker_lease),
             running=queries.running_by_worker(connection),
             removable=removable,
