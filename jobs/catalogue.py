@@ -159,14 +159,10 @@ class _JobFilter(Params):
         return self
 
 
-def _split(value: Any) -> Any:
-    return value.split(",") if isinstance(value, str) else value
-
-
 class CancelFilter(_JobFilter):
     """Parameters of ``cancel_jobs``."""
 
-    status: Annotated[list[Literal["PENDING", "STARTED", "PROGRESS", "RETRY"]], BeforeValidator(_split)] | None = Field(
+    status: list[Literal["PENDING", "STARTED", "PROGRESS", "RETRY"]] | None = Field(
         None,
         min_length=1,
         description="Only jobs in these states; all that have not ended when left out.",
@@ -177,7 +173,7 @@ class CancelFilter(_JobFilter):
 class RetryFilter(_JobFilter):
     """Parameters of ``retry_jobs``."""
 
-    status: Annotated[list[Literal["FAILURE", "REVOKED"]], BeforeValidator(_split)] | None = Field(
+    status: list[Literal["FAILURE", "REVOKED"]] | None = Field(
         None, min_length=1, description="Only jobs in these states; both when left out.", examples=[["FAILURE"]]
     )
 
