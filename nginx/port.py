@@ -30,6 +30,8 @@ def hold() -> None:
     life = os.urandom(8).hex().encode()
     os.umask(0)  # Nginx may run as another user, if build.sh did
     with socket.create_server(("", PORT), backlog=BACKLOG) as port, socket.socket(socket.AF_UNIX) as door:
+        # As Nginx' own sockets are: several processes are woken for one connection, and those that find it gone go on.
+        port.setblocking(False)
         LIFE.write_bytes(life)
         DOOR.unlink(missing_ok=True)
         door.bind(str(DOOR))

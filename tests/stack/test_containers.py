@@ -160,3 +160,18 @@ with socket.create_connection(("127.0.0.1", 8000)) as connection:
     print(*struct.unpack_from("I", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 152))
 """
     assert stack.docker("exec", stack.flask, "python", "-c", program).strip() == "50"
+
+
+def test_nobody_waits_for_connections_at_the_shared_socket(stack: Stack) -> None:
+    """A process of Nginx that waited there, because another one took the connection, would leave its clients alone."""
+    program = """
+from pathlib import Path
+lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+[inode] = [line[9] for line in lines if line[1].endswith(":1F90") and line[3] == "0A"]  # port 8080, listening
+[number] = [file.name for file in Path("/proc/1/fd").iterdir() if str(file.readlink()) == f"socket:[{inode}]"]
+print(Path(f"/proc/1/fdinfo/{number}").read_text())
+"""
+    info = stack.docker("exec", stack.port_container, "python3", "-c", program)
+    flags = re.search(r"^flags:\s+(\d+)$", info, re.MULTILINE)
+    assert flags is not None
+    assert int(flags[1], 8) & os.O_NONBLOCK
