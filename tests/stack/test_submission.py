@@ -160,6 +160,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("image_processing", {"num_images": 21}, "num_images"),
     ("image_processing", {"width": 99}, "width"),
     ("image_processing", {"height": 2001}, "height"),
+    ("cancel_jobs", {"status": ["SUCCESS"]}, "status.0"),
+    ("cancel_jobs", {"status": "PENDING"}, "status"),
+    ("cancel_jobs", {"queue": "mine"}, "queue"),
+    ("retry_jobs", {"task_type": "nothing"}, "task_type"),
+    ("retry_jobs", {"status": ["PENDING"]}, "status.0"),
+    ("retry_jobs", {"created_from": "soon"}, "created_from"),
 ]
 
 
