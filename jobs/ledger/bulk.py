@@ -10,6 +10,8 @@ from jobs.ledger.records import NewJob
 from jobs.ledger.schema import job
 from jobs.states import ENDED, RETRYABLE, State
 
+#: The API shows times to the microsecond, so a job is from the moment that is shown, give or take half of one.
+ROUNDING = 5e-7
 #: Jobs in one transaction: short enough to keep nobody waiting.
 CHUNK = 500
 
@@ -66,7 +68,7 @@ def _matches(chosen: CancelFilter | RetryFilter) -> ColumnElement[bool]:
     if chosen.queue is not None:
         conditions.append(job.c.queue == chosen.queue)
     if chosen.created_from is not None:
-        conditions.append(job.c.created_at >= chosen.created_from.timestamp())
+        conditions.append(job.c.created_at >= chosen.created_from.timestamp() - ROUNDING)
     if chosen.created_to is not None:
-        conditions.append(job.c.created_at < chosen.created_to.timestamp())
+        conditions.append(job.c.created_at < chosen.created_to.timestamp() - ROUNDING)
     return and_(*conditions)

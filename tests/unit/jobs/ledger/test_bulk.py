@@ -51,6 +51,17 @@ def test_a_filter_takes_the_jobs_that_fit_all_of_it(ledger: Ledger) -> None:
     assert matching(ledger, CancelFilter(status=["STARTED"])) == []
 
 
+def test_a_job_is_from_the_moment_that_the_api_shows(ledger: Ledger) -> None:
+    """To the microsecond: its own time may be a little before or after that."""
+    for number in range(20):
+        job = add(ledger, created_at=1_795_000_000 + number * 1.0001379117)
+        with ledger.reading() as connection:
+            found = queries.find(connection, job)
+        assert found is not None
+        shown = datetime.fromtimestamp(found.created_at, UTC).isoformat()
+        assert matching(ledger, wanted(created_from=shown, queue="heavy")) == [job]
+
+
 def test_only_jobs_that_failed_or_were_cancelled_are_run_again(ledger: Ledger) -> None:
     add(ledger)
     failed, cancelled = add(ledger, state=State.FAILURE), add(ledger, state=State.REVOKED)
