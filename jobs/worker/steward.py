@@ -157,6 +157,9 @@ class Steward:
 
     def _loop_turned(self) -> None:
         self._loop_seen = time.monotonic()
+        # Each time, because an event loop that loses the connection to RabbitMQ may forget what it was to call soon.
+        ledger_writer.writer().flush()
+        job_log.write()
 
 
 def _current_requests() -> list[Any]:

@@ -14,7 +14,7 @@ from jobs.ledger import moves, queries, workers
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import Job, NewJob, Outcome
 from jobs.states import State
-from jobs.worker import retirement, steward
+from jobs.worker import ledger_writer, retirement, steward
 
 
 class Ended(Exception):
@@ -29,7 +29,11 @@ class Worker:
         hub = SimpleNamespace(call_soon=lambda function, *arguments: self.called.append((function, arguments)))
         consumer = SimpleNamespace(hub=hub, connection=SimpleNamespace(connected=True))
         pool = SimpleNamespace(info={"processes": [1, 2]})
-        self.steward = steward.Steward(SimpleNamespace(consumer=consumer, pool=pool))
+        self.sent: list[Any] = []
+        pool.apply_async = lambda _run, args, **_: self.sent.append(args)
+        controller = SimpleNamespace(consumer=consumer, pool=pool, hub=hub, semaphore=None)
+        self.steward = steward.Steward(controller)
+        self.writer = ledger_writer.LedgerWriter(controller)
         ledger.insist(self.steward._register, patience=0)
         self.requests: list[SimpleNamespace] = []
 
@@ -49,6 +53,8 @@ class Worker:
 def worker(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Worker:
     monkeypatch.setattr(steward, "ledger", lambda: ledger)
     made = Worker(ledger)
+    monkeypatch.setattr(ledger_writer, "_writer", made.writer)
+    monkeypatch.setattr(ledger_writer, "ledger", lambda: ledger)
     monkeypatch.setattr(state, "active_requests", made.requests)
     monkeypatch.setattr(heartbeat, "beat", lambda: None)
     return made
@@ -154,3 +160,20 @@ def test_a_pool_counts_as_working_when_one_of_its_processes_has_lived_for_a_whil
         assert not watched._pool_works()
     now += steward.SETTLED
     assert watched._pool_works()
+
+
+def test_claims_that_the_event_loop_has_forgotten_are_made_all_the_same(ledger: Ledger, worker: Worker) -> None:
+    """Where it loses the connection to RabbitMQ, it may drop what it was to call soon."""
+    new = NewJob(type="heavy", queue="heavy", params={})
+    with ledger.writing() as connection:
+        moves.add(connection, new)
+    request = SimpleNamespace(
+        id=new.id, name="heavy", in_ledger=True, quick=False, about={}, message=lambda: new.id, limits=lambda: {}
+    )
+    worker.writer.claim(request)  # type: ignore[arg-type]
+    worker.called.clear()
+    worker.look()
+    for function, arguments in worker.called:
+        function(*arguments)
+    assert worker.sent == [[new.id]]
+    assert job(ledger, new.id).state is State.STARTED
