@@ -154,11 +154,11 @@ def test_only_those_who_need_them_have_the_addresses(stack: Stack, receivers: Re
     [
         ({"NOTIFY_URL": "hooks.example.com/very_secret"}, "NOTIFY_URL is not the address of a web server"),
         ({"NOTIFY_URL": "ftp://hooks.example.com/very_secret"}, "NOTIFY_URL is not the address of a web server"),
-        ({"NOTIFY_URL": "https://ann:very_secret@example.com/"}, "NOTIFY_URL is not the address of a web server"),
+        ({"NOTIFY_URL": "https://operator:very_secret@example.com/"}, "NOTIFY_URL is not the address of a web server"),
         ({"NOTIFY_URL": "https://example.com/very_secret two"}, "NOTIFY_URL is not the address of a web server"),
         ({"NOTIFY_URL": "https://example.com:70000/very_secret"}, "the port in NOTIFY_URL is above 65535"),
         ({"NOTIFY_MAIL": "oncall@example.com"}, "NOTIFY_MAIL needs a mail server"),
-        ({"NOTIFY_MAIL": "ann", "SMTP_URL": "smtp://mail"}, "NOTIFY_MAIL=ann is not a list of mail addresses"),
+        ({"NOTIFY_MAIL": "nobody", "SMTP_URL": "smtp://mail"}, "NOTIFY_MAIL=nobody is not a list of mail addresses"),
         ({"NOTIFY_MAIL": "oncall@example.com;ops@example.com", "SMTP_URL": "smtp://mail"}, "is not a list"),
     ],
 )
