@@ -1,5 +1,6 @@
 """Gunicorn's settings: a few processes, each with many threads that mostly wait for the disk."""
 
+import contextlib
 import os
 import random
 import socket
@@ -70,4 +71,5 @@ def pre_request(_worker: Any, request: Any) -> None:
 
 def post_request(_worker: Any, request: Any, _environ: Any, _response: Any) -> None:
     """Send the answer, in one packet if it is small: a network that breaks cannot cut it in two."""
-    _hold_back(request, False)
+    with contextlib.suppress(OSError):  # the client has left, or an event stream has taken the connection
+        _hold_back(request, False)

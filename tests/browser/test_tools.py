@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.support import DESKTOP, OpenPage
-from tests.support.stack import Stack
+from tests.support.stack import Stack, wait_until
 from tests.support.tools import USER, all_started
 
 
@@ -34,8 +34,12 @@ def test_flower_shows_workers_and_jobs(stack: Stack, page: Page) -> None:
 def test_prometheus_shows_alerts_first_and_draws_graphs(page: Page) -> None:
     page.goto("/prometheus/")
     expect(page.locator("b", has_text="NoWorker")).to_be_visible()
-    page.goto("/prometheus/classic/graph?g0.expr=up&g0.tab=0")
-    expect(page.locator("svg").first).to_be_visible()
+
+    def drawn() -> int:
+        page.goto("/prometheus/classic/graph?g0.expr=up&g0.tab=0", wait_until="networkidle")
+        return page.locator("svg").count()
+
+    wait_until(drawn, 90, "there are figures to draw")
 
 
 @pytest.mark.parametrize("page", ["rabbitmq_ui"], indirect=True)

@@ -29,6 +29,8 @@ class Disconnected(Exception):
 def take_socket(theirs: socket.socket) -> socket.socket:
     """Take a connection away from Gunicorn. The socket object that Gunicorn has then leads nowhere."""
     ours = socket.socket(fileno=os.dup(theirs.fileno()))
+    # gunicorn.conf.py holds an answer back until it is whole; events have to go out at once.
+    ours.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
     left, right = socket.socketpair()
     with left, right:
         os.dup2(left.fileno(), theirs.fileno(), inheritable=False)
