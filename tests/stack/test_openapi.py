@@ -45,9 +45,12 @@ def nothing_is_left(stack: Stack) -> Iterator[None]:
         assert stack.http.delete(f"/flask/schedules/{schedule['name']}").status_code == 204
     for queue in QUEUES:
         stack.http.post(f"/flask/queues/{queue}/resume")
-    while stack.ledger("SELECT 1 FROM job WHERE ended_at IS NULL LIMIT 1"):
-        done = stack.http.post("/flask/tasks/cancel", json={"created_to": "2100-01-01T00:00:00Z"})
-        stack.wait_state(done.json()["task_id"], "SUCCESS", timeout=120)
+    done = stack.http.post("/flask/tasks/cancel", json={"created_to": "2100-01-01T00:00:00Z"})
+    stack.wait_state(done.json()["task_id"], "SUCCESS", timeout=120)
+    # Those that act on other jobs themselves, and what they have made meanwhile.
+    while left := stack.ledger("SELECT id FROM job WHERE ended_at IS NULL ORDER BY seq DESC"):
+        for (task_id,) in left:
+            assert stack.http.delete(f"/flask/tasks/{task_id}").status_code in {200, 409}
     stack.wait_state(stack.submit_heavy(), "SUCCESS", timeout=60)
 
 
