@@ -37,10 +37,14 @@ def test_each_stack_has_a_folder_of_secrets() -> None:
 # --- folders and volumes ----------------------------------------------------------------------------------------------
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_a_purge_leaves_what_another_stack_owns(stack: Stack) -> None:
-    before = {path: path.read_bytes() for path in stack.secrets.iterdir()}
+    before = contents(stack.secrets)
     done = stack.run("./stop.sh", "--purge", PREFIX=OTHER)
-    assert {path: path.read_bytes() for path in stack.secrets.iterdir()} == before
+    assert contents(stack.secrets) == before
     assert (stack.db / "backend.db").exists()
     left = [line for line in done.stdout.splitlines() if line.startswith("Left alone: ")]
     assert len(left) == 3
