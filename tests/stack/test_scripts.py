@@ -52,7 +52,7 @@ def test_queues_are_listed_for_people_and_for_programs(stack: Stack) -> None:
     assert table[0].split() == ["queue", "ready", "unacknowledged", "consumers"]
     assert [line.split()[0] for line in table[1:]] == ["heavy", "export", "arithmetic"]
     rows = json.loads(stack.run("./list_queues.sh", "--json").stdout)
-    assert [set(row) for row in rows] == [{"name", "ready", "unacknowledged", "consumers"}] * 3
+    assert [set(row) for row in rows] == [{"name", "ready", "unacknowledged", "consumers", "paused"}] * 3
 
 
 def test_the_monitor_shows_a_growing_queue_in_plain_lines_and_leaves_nothing_behind(stack: Stack) -> None:
