@@ -253,8 +253,8 @@ has_to_wait() {
 }
 
 say_goodbye() {
-	local took=$(($(now_ms) - started)) url=http://$BIND_ADDRESS:$PORT
-	if [[ $BIND_ADDRESS == 127.0.0.1 || $BIND_ADDRESS == 0.0.0.0 ]]; then url=http://localhost:$PORT; fi
+	local took=$(($(now_ms) - started)) url
+	url=$(stack_url)
 	cat <<-TEXT
 
 		Warren is up, after $((took / 1000)).$((took % 1000 / 100)) s.

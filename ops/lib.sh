@@ -68,6 +68,14 @@ all_of() {
 	return "$status"
 }
 
+# stack_url: where people on this machine find the stack.
+stack_url() {
+	case $BIND_ADDRESS in
+	127.0.0.1 | 0.0.0.0) printf 'http://localhost:%s' "$PORT" ;;
+	*) printf 'http://%s:%s' "$BIND_ADDRESS" "$PORT" ;;
+	esac
+}
+
 # --- questions to Docker -------------------------------------------------------------------------
 
 # label CONTAINER NAME: the label's value; nothing if there is no such container.

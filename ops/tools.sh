@@ -1,10 +1,19 @@
 # shellcheck shell=bash
 # The tools that are off until somebody starts them: Flower, Prometheus and RabbitMQ's own page. Each is a container of
 # its own behind Nginx, at /flower/, /prometheus/ or /rabbitmq/, can only be looked at, and has a password of its own.
-# Sourced after settings.sh, ops/lib.sh, ops/ownership.sh, ops/images.sh, ops/containers.sh and ops/secrets.sh, never run.
+# Sourced after settings.sh and ops/lib.sh, never run.
 #
 # Nginx knows a tool by its name in the front network, and lets in who has the password in $SECRETS_DIR/tools/NAME. It
 # looks for both when somebody asks, so a tool comes and goes without a reload.
+
+# shellcheck source=ops/ownership.sh
+source "$WARREN_DIR/ops/ownership.sh"
+# shellcheck source=ops/images.sh
+source "$WARREN_DIR/ops/images.sh"
+# shellcheck source=ops/containers.sh
+source "$WARREN_DIR/ops/containers.sh"
+# shellcheck source=ops/secrets.sh
+source "$WARREN_DIR/ops/secrets.sh"
 
 TOOL_USER=operator
 
@@ -111,9 +120,8 @@ password_file() { printf '%s' "$SECRETS_DIR/tools/$(tool_name "$1")"; }
 
 # admit ROLE [--new-password]: open the way in. A password is shown once, when it is made: only its hash is kept.
 admit() {
-	local password address=$BIND_ADDRESS
-	if [[ $address == 127.0.0.1 || $address == 0.0.0.0 ]]; then address=localhost; fi
-	printf '\n  http://%s:%s/%s/\n' "$address" "$PORT" "$(tool_name "$1")"
+	local password
+	printf '\n  %s/%s/\n' "$(stack_url)" "$(tool_name "$1")"
 	if [[ -s $(password_file "$1") && $2 != --new-password ]]; then
 		printf '  The password is still the one that was shown first. For another one: ops/%s.sh start --new-password\n' "$1"
 		return
