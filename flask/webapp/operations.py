@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import TypeVar
 
 from jobs.catalogue import QUEUES
 from jobs.ledger import moves, pauses, queries, schedules, todos
@@ -13,6 +14,8 @@ from webapp.paging import cursor_after, position_of
 from webapp.problems import Problem, checked, field_problem
 from webapp.request_id import request_id
 
+Row = TypeVar("Row")
+
 # --- jobs -------------------------------------------------------------------------------------------------------------
 
 
@@ -20,9 +23,7 @@ def find_job(task_id: str) -> Job:
     """Return a job. Raises a 404 problem for an id that the ledger does not know."""
     with ledger().reading() as connection:
         job = queries.find(connection, task_id)
-    if job is None:
-        raise Problem(404, f"There is no job with the id {task_id!r}.")
-    return job
+    return _found(job, f"job with the id {task_id!r}")
 
 
 def list_jobs(query: JobsQuery, id_prefix: str | None = None) -> tuple[list[Job], str | None]:
@@ -64,7 +65,7 @@ def retry_job(task_id: str) -> str:
 def pause_queue(name: str, pause: bool) -> None:
     """Have no job of a queue started any more, or have them started again. Raises a 404 problem."""
     if name not in QUEUES:
-        raise Problem(404, f"There is no queue called {name[:50]!r}.")
+        raise _not_found(f"queue called {name[:50]!r}")
     intake().write(lambda connection: (pauses.pause if pause else pauses.resume)(connection, name))
 
 
@@ -74,7 +75,7 @@ def pause_queue(name: str, pause: bool) -> None:
 def find_schedule(name: str) -> Schedule:
     """Return a recurring job. Raises a 404 problem."""
     with ledger().reading() as connection:
-        return _known(schedules.find(connection, name), name)
+        return _found(schedules.find(connection, name), _schedule_called(name))
 
 
 def list_schedules() -> list[Schedule]:
@@ -114,19 +115,18 @@ def change_schedule(name: str, change: ScheduleChange) -> Schedule:
     values = {column: after[column] for column in columns}
     if any(values[column] != getattr(before, column) for column in ("cron", "every", "timezone", "paused")):
         values["next_run_at"] = after["next_run_at"]
-    return _known(intake().write(lambda connection: schedules.change(connection, name, values)), name)
+    changed = intake().write(lambda connection: schedules.change(connection, name, values))
+    return _found(changed, _schedule_called(name))
 
 
 def remove_schedule(name: str) -> None:
     """Delete a recurring job; the jobs that it has made stay. Raises a 404 problem."""
     if not intake().write(lambda connection: schedules.remove(connection, name)):
-        _known(None, name)
+        raise _not_found(_schedule_called(name))
 
 
-def _known(schedule: Schedule | None, name: str) -> Schedule:
-    if schedule is None:
-        raise Problem(404, f"There is no schedule called {name[:64]!r}.")
-    return schedule
+def _schedule_called(name: str) -> str:
+    return f"schedule called {name[:64]!r}"
 
 
 def _schedule(new: NewSchedule) -> Schedule:
@@ -156,7 +156,7 @@ def find_todo(todo_id: int) -> Todo:
     """Return a to-do. Raises a 404 problem."""
     with ledger().reading() as connection:
         todo = todos.find(connection, todo_id)
-    return _there(todo, todo_id)
+    return _found(todo, _todo_with(todo_id))
 
 
 def list_todos(query: TodosQuery) -> tuple[list[Todo], str | None]:
@@ -178,16 +178,28 @@ def change_todo(todo_id: int, change: TodoChange) -> Todo:
     values = change.model_dump(exclude_none=True)
     if not values:
         raise field_problem(422, "body", "give text, done or both")
-    return _there(intake().write(lambda connection: todos.change(connection, todo_id, values)), todo_id)
+    changed = intake().write(lambda connection: todos.change(connection, todo_id, values))
+    return _found(changed, _todo_with(todo_id))
 
 
 def remove_todo(todo_id: int) -> None:
     """Delete a to-do. Raises a 404 problem."""
     if not intake().write(lambda connection: todos.remove(connection, todo_id)):
-        _there(None, todo_id)
+        raise _not_found(_todo_with(todo_id))
 
 
-def _there(todo: Todo | None, todo_id: int) -> Todo:
-    if todo is None:
-        raise Problem(404, f"There is no to-do with the id {todo_id}.")
-    return todo
+def _todo_with(todo_id: int) -> str:
+    return f"to-do with the id {todo_id}"
+
+
+# --- what is not there ------------------------------------------------------------------------------------------------
+
+
+def _found(row: Row | None, what: str) -> Row:
+    if row is None:
+        raise _not_found(what)
+    return row
+
+
+def _not_found(what: str) -> Problem:
+    return Problem(404, f"There is no {what}.")
