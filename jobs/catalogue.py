@@ -6,7 +6,7 @@ follow from the entry.
 
 import random
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -140,13 +140,19 @@ def _known_type(name: str) -> str:
     return name
 
 
+if TYPE_CHECKING:
+    _QueueName = str
+else:
+    _QueueName = Literal[tuple(QUEUES)]
+
+
 class _JobFilter(Params):
     """Which jobs: those that fit everything that is given. At least one thing has to be."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     task_type: Annotated[str, AfterValidator(_known_type)] | None = Field(None, description="Only jobs of this kind.")
-    queue: Literal["heavy", "export", "arithmetic"] | None = Field(None, description="Only jobs of this queue.")
+    queue: _QueueName | None = Field(None, description="Only jobs of this queue.")
     created_from: Moment | None = Field(None, description="Only jobs accepted at this time or later.")
     created_to: Moment | None = Field(None, description="Only jobs accepted before this time.")
 
