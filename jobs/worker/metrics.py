@@ -4,6 +4,7 @@ Only the main process counts, because all claims and outcomes pass through it.
 """
 
 import time
+from functools import cache
 
 from prometheus_client import Counter, Histogram, disable_created_metrics, start_http_server
 
@@ -28,11 +29,18 @@ _RUN_DURATION = Histogram(
 )
 _ENDED = Counter("warren_jobs_ended", "Jobs that ended in a worker, by their state.", ["task_type", "state"])
 _RETRIES = Counter("warren_retries", "Runs that asked to be tried again.", ["task_type"])
+
+# What finds the figures of these labels: cached, because each job asks for some.
+_wait_of = cache(_QUEUE_WAIT.labels)
+_duration_of = cache(_RUN_DURATION.labels)
+_ended_of = cache(_ENDED.labels)
+_retries_of = cache(_RETRIES.labels)
+
 # Told as 0 from the start, or Prometheus could not see the first one as a rise.
 for _task_type in JOB_TYPES:
-    _RETRIES.labels(_task_type)
+    _retries_of(_task_type)
     for _state in ENDED:
-        _ENDED.labels(_task_type, _state)
+        _ended_of(_task_type, _state)
 
 
 def serve() -> None:
@@ -46,19 +54,19 @@ def begun(task_type: str, claim: Claim) -> None:
     """Count a job that was claimed."""
     # Before another run it waits for its back-off, too, and nobody knows any more until when.
     if claim.attempt == 1:
-        _QUEUE_WAIT.labels(task_type).observe(max(0, time.time() - claim.ready_at))
+        _wait_of(task_type).observe(max(0, time.time() - claim.ready_at))
 
 
 def ran(task_type: str, state: State, seconds: float) -> None:
     """Count what a run came to after so many seconds: ``SUCCESS``, ``FAILURE`` or ``RETRY``."""
-    _RUN_DURATION.labels(task_type).observe(seconds)
+    _duration_of(task_type).observe(seconds)
     if state is State.RETRY:
-        _RETRIES.labels(task_type).inc()
+        _retries_of(task_type).inc()
     else:
-        _ENDED.labels(task_type, state).inc()
+        _ended_of(task_type, state).inc()
 
 
 def cut_short(task_type: str, state: State) -> None:
     """Count a run that the worker itself has stopped: because of its time limit, or because it was cancelled."""
     if state in ENDED:
-        _ENDED.labels(task_type, state).inc()
+        _ended_of(task_type, state).inc()
