@@ -19,10 +19,11 @@ from tests.support.stack import PREFIX, Stack, docker_answers, running
 #: How many lines of each container's log the report of a failed test shows.
 LOG_LINES = 30
 
-#: Files whose tests have a stack of their own. All others share one with the tests of their folder.
-OWN_STACKS = {"test_documented_commands.py": "documented", "test_adding_a_job.py": "adding"}
-#: The groups of tests that share a stack, those that take longest first: so that two processes end at the same time.
-GROUPS = ("stack", "chaos", "documented", "browser", "unit", "adding")
+#: Folders whose tests share a stack of their own, so that one process runs all of them. From the other folders each
+#: process takes file by file: so both end at about the same time.
+IN_ONE_PIECE = ("chaos", "browser")
+#: What takes longest comes first, the short ones at the end fill the gaps.
+ORDER = ("chaos", "browser", "stack", "unit")
 
 # Some machines are slow, so no example has a time limit. CI always runs the same examples: a run that fails then means
 # that the change broke something. At home each run tries new examples.
@@ -99,21 +100,22 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the name of its folder: a test in tests/stack gets `stack`. Bring the groups in order."""
+    """Mark each test with the name of its folder: a test in tests/stack gets `stack`. Bring the folders in order."""
     for item in items:
-        item.add_marker(item.path.relative_to(ROOT / "tests").parts[0])
-    items.sort(key=lambda item: GROUPS.index(_group(item.path.relative_to(ROOT))))
+        item.add_marker(_folder(item.path.relative_to(ROOT)))
+    items.sort(key=lambda item: ORDER.index(_folder(item.path.relative_to(ROOT))))
 
 
-def _group(path: Path) -> str:
-    return OWN_STACKS.get(path.name, path.parts[1])
+def _folder(path: Path) -> str:
+    return path.parts[1]
 
 
 class OneProcessForEachStack(LoadScopeScheduling):
-    """Gives all tests that share a stack to one of the processes that run the tests."""
+    """Gives tests that belong together to one of the processes that run the tests."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return _group(Path(nodeid.partition("::")[0]))
+        path = Path(nodeid.partition("::")[0])
+        return _folder(path) if _folder(path) in IN_ONE_PIECE else str(path)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForEachStack:

@@ -19,8 +19,10 @@ from tests.support.soundness import faults
 
 T = TypeVar("T")
 
-#: Names the stack under test. Runs with different prefixes go side by side.
-PREFIX = os.environ.get("WARREN_TEST_PREFIX", "warren_test")
+#: Names the stack under test. Runs with different prefixes go side by side, and so do the processes of one run.
+PREFIX = "_".join(
+    filter(None, (os.environ.get("WARREN_TEST_PREFIX", "warren_test"), os.environ.get("PYTEST_XDIST_WORKER")))
+)
 
 END_STATES = {"SUCCESS", "FAILURE", "REVOKED"}
 
