@@ -11,6 +11,11 @@ PREFIX=${PREFIX:-my}                    # starts every image, container, network
 BIND_ADDRESS=${BIND_ADDRESS:-127.0.0.1} # a published port bypasses ufw, so loopback unless told otherwise
 PORT=${PORT:-8000}                      # Nginx, the only published port
 
+# --- who may come in ------------------------------------------------------------------------------
+AUTH=${AUTH:-}                              # on or off: login and tokens; empty: on unless BIND_ADDRESS is loopback
+SESSION_LIFETIME=${SESSION_LIFETIME:-43200} # seconds that a person stays logged in
+AUDIT_EXPIRES=${AUDIT_EXPIRES:-31536000}    # seconds it is kept who did what
+
 # --- where it keeps things -----------------------------------------------------------------------
 DB_DIR=${DB_DIR:-$WARREN_DIR/db}                        # mounted at /db: the ledger; a name without a slash is a volume
 EXPORTS_DIR=${EXPORTS_DIR:-}                            # mounted at /exports: CSV files; empty: beside the ledger
@@ -78,6 +83,10 @@ CELERY_CONTAINER=${PREFIX}_celery_container
 BEAT_CONTAINER=${PREFIX}_beat_container
 # On containers, networks and the broker's volume: whose they are (see ops/ownership.sh).
 STACK_LABELS=(--label "warren.stack=$PREFIX" --label "warren.dir=$WARREN_DIR")
+
+# on_loopback: is the stack only for this machine?
+on_loopback() { [[ $BIND_ADDRESS == 127.* || $BIND_ADDRESS == localhost || $BIND_ADDRESS == ::1 ]]; }
+if [[ -z $AUTH ]]; then if on_loopback; then AUTH=off; else AUTH=on; fi; fi
 
 # Docker wants whole paths. A DB_DIR or EXPORTS_DIR without a slash is the name of a Docker volume.
 if [[ $DB_DIR == */* ]]; then

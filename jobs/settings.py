@@ -32,6 +32,13 @@ class Settings(BaseSettings):
     stop_timeout: float = Field(30, gt=0)
     retire_timeout: float = Field(1200, gt=0)
 
+    #: Whether people and programs have to say who they are.
+    auth: bool = False
+    #: How long a person stays logged in.
+    session_lifetime: float = Field(43_200, gt=0)
+    #: How long it is kept who did what.
+    audit_expires: float = Field(31_536_000, gt=0)
+
     #: The prefix of the stack, by which it calls itself in notices.
     stack: str = "my"
     #: The channels that notices go to: ``webhook``, ``mail``, both with a comma between them, or none.

@@ -114,14 +114,18 @@ describe_python() {
 	describe "$@"
 	arguments+=(--volume "$DB_DIR:/db" --env "BROKER_HOST=$RABBITMQ_CONTAINER")
 	secret database_url database_url
-	pass BACKLOG_LIMIT MAX_DELIVERIES WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES STOP_TIMEOUT
+	pass BACKLOG_LIMIT MAX_DELIVERIES WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES AUDIT_EXPIRES STOP_TIMEOUT
 }
 
 describe_flask() {
 	describe_python flask flask "$FLASK_MEMORY" "$NETWORK"
 	second_network=$FRONT_NETWORK
 	arguments+=(--volume "$EXPORTS_DIR:/exports:ro" --env BROKER_USER=publisher)
-	pass WEB_PROCESSES WEB_THREADS WEB_STREAMS
+	pass WEB_PROCESSES WEB_THREADS WEB_STREAMS AUTH
+	if [[ $AUTH == on ]]; then
+		pass SESSION_LIFETIME
+		secret session_keys session_keys
+	fi
 	secret publisher_password broker_password
 	secret monitor_password monitor_password
 }
@@ -193,7 +197,7 @@ describe_nginx() {
 		# A new owner of the port has a new socket
 		--label "warren.port=$(docker container inspect --format '{{.Id}}' "$PORT_CONTAINER")"
 		--volume "$PORT_VOLUME:/run/warren:ro"
-		--env "FLASK_CONTAINER=$FLASK_CONTAINER"
+		--env "FLASK_CONTAINER=$FLASK_CONTAINER" --env "AUTH=$AUTH"
 		--mount "type=bind,source=$WARREN_DIR/nginx,target=/etc/warren,readonly"
 		--mount "type=bind,source=$WARREN_DIR/document_root,target=/usr/share/warren,readonly"
 		--mount "type=bind,source=$WARREN_DIR/docs,target=/usr/share/warren_docs,readonly"

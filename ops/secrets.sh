@@ -23,6 +23,8 @@ make_secrets() {
 	if [[ -n $NOTIFY_URL && ! -s $SECRETS_DIR/notify_secret ]]; then
 		keep_secret notify_secret "whsec_$(head --bytes 32 /dev/urandom | base64 --wrap 0)"
 	fi
+	# By the first line the cookies of sessions are signed; the others were the first before.
+	if [[ $AUTH == on && ! -s $SECRETS_DIR/session_keys ]]; then keep_secret session_keys "$(new_password)$(new_password)"; fi
 	mkdir --parents "$SECRETS_DIR/tools" # what Nginx asks those for who look at the tools: see ops/tools.sh
 	give_to_containers "$SECRETS_DIR" "$SECRETS_DIR/tools"
 }

@@ -21,6 +21,7 @@ from webapp.api import (
     tasks,
     todos,
 )
+from webapp.auth import switch
 from webapp.pages import actions, live, pages
 
 
@@ -36,6 +37,7 @@ def create_app() -> APIFlask:
     metrics.register(app)
     problems.register(app)
     openapi.configure(app)
+    switch.register(app)
     app.register_blueprint(scrape.blueprint)  # not below /flask
     for_programs = (home, submission, tasks, download, events, todos, schedules, queues, health, compatibility)
     for_people = (pages, actions, live)

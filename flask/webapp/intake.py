@@ -18,12 +18,14 @@ from jobs.app import app as celery_app
 from jobs.broker.publisher import Publisher
 from jobs.broker.relay import Relay
 from jobs.catalogue import JobType, Params
-from jobs.ledger import keys, moves, queries
+from jobs.ledger import audit, keys, moves, queries
 from jobs.ledger.database import Ledger, ledger
 from jobs.ledger.group_commit import GroupCommit
-from jobs.ledger.records import IdempotencyKey, NewJob, Priority, new_id
+from jobs.ledger.records import AuditEntry, IdempotencyKey, NewJob, Priority, new_id
 from jobs.settings import settings
 from webapp import metrics
+from webapp.auth import trail
+from webapp.auth.actor import actor
 from webapp.problems import unavailable
 from webapp.request_id import request_id
 
@@ -66,6 +68,7 @@ def new_job(
     task_id: str | None = None,
 ) -> NewJob:
     """Return a job of the present request as the ledger takes it, with a new id if it is given none."""
+    asking = actor()
     return NewJob(
         id=task_id or new_id(),
         type=job_type.name,
@@ -74,6 +77,7 @@ def new_job(
         run_at=run_at.timestamp() if run_at else None,
         priority=Priority.HIGH if urgent or job_type.control else Priority.NORMAL,
         request_id=request_id(),
+        submitted_by=asking.who if asking else None,
     )
 
 
@@ -91,8 +95,10 @@ class Intake:
         with _in_time():
             return self._commits.run(work, COMMIT_TIMEOUT)
 
-    def accept(self, *new: NewJob, key: IdempotencyKey | None = None) -> str:
+    def accept(self, *new: NewJob, key: IdempotencyKey | None = None, told: AuditEntry | None = None) -> str:
         """Store jobs, all or none, and return the id of the first; for a key that came before, the id of its first job.
+
+        ``told`` is what the audit is to say, if it is more than that somebody submitted them.
 
         The ids of the others follow from it, see :func:`jobs.ledger.records.ids_after`. Raises a 503 problem when the
         backlog is full or the ledger does not answer in time, and :class:`jobs.ledger.records.KeyReused` for a key that
@@ -106,7 +112,7 @@ class Intake:
                 return known
         self._backlog.admit(len(new))
 
-        first = self._store(new, key)
+        first = self._store(new, key, told or _submitted(new))
         if first == new[0].id:
             metrics.accepted(new)
             for each in new:
@@ -114,16 +120,30 @@ class Intake:
                     self._relay.hand_over(each.due)
         return first
 
-    def _store(self, new: Sequence[NewJob], key: IdempotencyKey | None) -> str:
+    def _store(self, new: Sequence[NewJob], key: IdempotencyKey | None, told: AuditEntry | None) -> str:
         if key is not None:
-            return self.write(lambda connection: moves.add_once(connection, key, *new))
+            return self.write(lambda connection: _add_once(connection, key, new, told))
         with _in_time():
-            self._commits.gather(_add, new, COMMIT_TIMEOUT)
+            self._commits.gather(_add, (new, told), COMMIT_TIMEOUT)
         return new[0].id
 
 
-def _add(connection: Connection, requests: list[Sequence[NewJob]]) -> None:
-    moves.add(connection, *chain.from_iterable(requests))
+def _submitted(new: Sequence[NewJob]) -> AuditEntry | None:
+    return trail.entry("submit", new[0].id, f"{len(new)} jobs" if len(new) > 1 else new[0].type)
+
+
+def _add_once(connection: Connection, key: IdempotencyKey, new: Sequence[NewJob], told: AuditEntry | None) -> str:
+    first = moves.add_once(connection, key, *new)
+    if told is not None and first == new[0].id:
+        audit.add(connection, told)
+    return first
+
+
+def _add(connection: Connection, requests: list[tuple[Sequence[NewJob], AuditEntry | None]]) -> None:
+    moves.add(connection, *chain.from_iterable(new for new, _ in requests))
+    entries = [told for _, told in requests if told is not None]
+    if entries:
+        audit.add(connection, *entries)
 
 
 @contextmanager

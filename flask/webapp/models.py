@@ -132,6 +132,7 @@ class JobView(BaseModel):
     status: State = Field(description="The same as `state`.")
     priority: _Priority
     request_id: str | None = Field(description="Of the request that has led to it, if there was one.")
+    submitted_by: str | None = Field(description="Who wanted it, where people log in; or `schedule NAME`.")
     input_params: dict[str, Any]
     info: Any = Field(description="The progress while it runs, the result when it has succeeded.")
     result: Any = Field(description="The result; for a failed job, one sentence.")

@@ -4,10 +4,15 @@ import time
 from dataclasses import replace
 from typing import TypeVar
 
+from sqlalchemy import Connection
+
 from jobs.catalogue import QUEUES
 from jobs.ledger import moves, pauses, queries, schedules, todos
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Job, NewJob, Schedule, Todo
+from webapp.auth import trail
+from webapp.auth.actor import actor
+from webapp.auth.trail import noted
 from webapp.intake import intake
 from webapp.models import JobsQuery, NewSchedule, NewTodo, ScheduleChange, Submission, TodoChange, TodosQuery
 from webapp.paging import cursor_after, position_of
@@ -43,7 +48,7 @@ def list_jobs(query: JobsQuery, id_prefix: str | None = None) -> tuple[list[Job]
 
 def cancel_job(task_id: str) -> Job:
     """Cancel a job and return it. Raises a 404 or 409 problem."""
-    was = intake().write(lambda connection: moves.cancel(connection, task_id))
+    was = intake().write(noted("cancel", task_id, lambda connection: moves.cancel(connection, task_id)))
     job = find_job(task_id)
     if was is None:
         raise Problem(409, f"The job has ended already: {job.state}.", state=job.state)
@@ -55,8 +60,16 @@ def retry_job(task_id: str) -> str:
     job = find_job(task_id)
     if not job.retryable:
         raise Problem(409, f"Only a FAILURE or REVOKED job can be retried; this one is {job.state}.", state=job.state)
-    again = NewJob(type=job.type, queue=job.queue, params=job.params, priority=job.priority, request_id=request_id())
-    return intake().accept(again)
+    asking = actor()
+    again = NewJob(
+        type=job.type,
+        queue=job.queue,
+        params=job.params,
+        priority=job.priority,
+        request_id=request_id(),
+        submitted_by=asking.who if asking else None,
+    )
+    return intake().accept(again, told=trail.entry("retry", task_id, f"As {again.id}."))
 
 
 # --- queues -----------------------------------------------------------------------------------------------------------
@@ -66,7 +79,12 @@ def pause_queue(name: str, pause: bool) -> None:
     """Have no job of a queue started any more, or have them started again. Raises a 404 problem."""
     if name not in QUEUES:
         raise _not_found(f"queue called {name[:50]!r}")
-    intake().write(lambda connection: (pauses.pause if pause else pauses.resume)(connection, name))
+
+    def change(connection: Connection) -> bool:
+        (pauses.pause if pause else pauses.resume)(connection, name)
+        return True
+
+    intake().write(noted("pause" if pause else "resume", name, change))
 
 
 # --- recurring jobs ---------------------------------------------------------------------------------------------------
@@ -87,7 +105,7 @@ def list_schedules() -> list[Schedule]:
 def add_schedule(new: NewSchedule) -> Schedule:
     """Add a recurring job and return it. Raises a 409 problem if its name is taken, and 422 for wrong parameters."""
     made = _schedule(new)
-    if not intake().write(lambda connection: schedules.add(connection, made)):
+    if not intake().write(noted("add_schedule", made.name, lambda connection: schedules.add(connection, made))):
         raise Problem(409, f"There is a schedule called {new.name!r} already.")
     return made
 
@@ -115,13 +133,14 @@ def change_schedule(name: str, change: ScheduleChange) -> Schedule:
     values = {column: after[column] for column in columns}
     if any(values[column] != getattr(before, column) for column in ("cron", "every", "timezone", "paused")):
         values["next_run_at"] = after["next_run_at"]
-    changed = intake().write(lambda connection: schedules.change(connection, name, values))
+    change_it = noted("change_schedule", name, lambda connection: schedules.change(connection, name, values))
+    changed = intake().write(change_it)
     return _found(changed, _schedule_called(name))
 
 
 def remove_schedule(name: str) -> None:
     """Delete a recurring job; the jobs that it has made stay. Raises a 404 problem."""
-    if not intake().write(lambda connection: schedules.remove(connection, name)):
+    if not intake().write(noted("remove_schedule", name, lambda connection: schedules.remove(connection, name))):
         raise _not_found(_schedule_called(name))
 
 
@@ -170,7 +189,7 @@ def list_todos(query: TodosQuery) -> tuple[list[Todo], str | None]:
 
 def add_todo(new: NewTodo) -> Todo:
     """Add a to-do and return it."""
-    return intake().write(lambda connection: todos.add(connection, new.text, new.done))
+    return intake().write(noted("add_todo", "", lambda connection: todos.add(connection, new.text, new.done)))
 
 
 def change_todo(todo_id: int, change: TodoChange) -> Todo:
@@ -178,13 +197,14 @@ def change_todo(todo_id: int, change: TodoChange) -> Todo:
     values = change.model_dump(exclude_none=True)
     if not values:
         raise field_problem(422, "body", "give text, done or both")
-    changed = intake().write(lambda connection: todos.change(connection, todo_id, values))
+    change_it = noted("change_todo", str(todo_id), lambda connection: todos.change(connection, todo_id, values))
+    changed = intake().write(change_it)
     return _found(changed, _todo_with(todo_id))
 
 
 def remove_todo(todo_id: int) -> None:
     """Delete a to-do. Raises a 404 problem."""
-    if not intake().write(lambda connection: todos.remove(connection, todo_id)):
+    if not intake().write(noted("remove_todo", str(todo_id), lambda connection: todos.remove(connection, todo_id))):
         raise _not_found(_todo_with(todo_id))
 
 

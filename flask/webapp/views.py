@@ -25,6 +25,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "status": job.state,
         "priority": Priority(job.priority).word,
         "request_id": job.request_id,
+        "submitted_by": job.submitted_by,
         "input_params": job.params,
         "info": job.result if job.state is State.SUCCESS else job.info,
         "result": job.outcome,

@@ -167,7 +167,9 @@ class LedgerScheduler(Scheduler):
         logger.warning("the broker has lost messages of the queue %s: %d jobs are published again", queue, count)
 
     def _remove_old(self) -> None:
-        expiry.remove_old(ledger(), time.time() - settings().result_expires, REMOVE_BUDGET)
+        now = time.time()
+        audited_before = now - settings().audit_expires
+        expiry.remove_old(ledger(), now - settings().result_expires, REMOVE_BUDGET, audited_before=audited_before)
 
     def _remove_expired_files(self) -> None:
         """Go on with the removal of old files, or begin it when it is time to."""

@@ -40,7 +40,7 @@ def again(connection: Connection, seqs: Sequence[int], by: str) -> list[NewJob]:
     worker has died, makes none twice.
     """
     columns = (job.c.id, job.c.type, job.c.queue, job.c.params, job.c.priority)
-    request_id = connection.execute(select(job.c.request_id).where(job.c.id == by)).scalar()
+    wanted = connection.execute(select(job.c.request_id, job.c.submitted_by).where(job.c.id == by)).first()
     rows = connection.execute(select(*columns).where(job.c.seq.in_(seqs)).order_by(job.c.seq))
     new = [
         NewJob(
@@ -49,7 +49,8 @@ def again(connection: Connection, seqs: Sequence[int], by: str) -> list[NewJob]:
             queue=row.queue,
             params=row.params,
             priority=row.priority,
-            request_id=request_id,
+            request_id=wanted.request_id if wanted else None,
+            submitted_by=wanted.submitted_by if wanted else None,
         )
         for row in rows
     ]

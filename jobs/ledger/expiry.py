@@ -2,7 +2,7 @@
 
 import time
 
-from jobs.ledger import keys, moves
+from jobs.ledger import audit, keys, moves
 from jobs.ledger.database import Ledger
 
 #: Jobs removed in the first transaction, and in the largest.
@@ -11,8 +11,8 @@ FIRST, LARGEST = 10, 200
 HOLD = 0.02
 
 
-def remove_old(ledger: Ledger, ended_before: float, budget: float) -> int:
-    """Remove what ended before that time, for about ``budget`` seconds; return how many jobs and keys went.
+def remove_old(ledger: Ledger, ended_before: float, budget: float, *, audited_before: float = 0) -> int:
+    """Remove what is older than that, for about ``budget`` seconds; return how many jobs, keys and audit entries went.
 
     How many jobs can be removed in a moment depends on the disk and on what belongs to each job. So the transactions
     start small, and grow while they are short. After each comes a pause of the same length, for others. The commits are
@@ -25,6 +25,7 @@ def remove_old(ledger: Ledger, ended_before: float, budget: float) -> int:
         with ledger.writing(durable=False) as connection:
             began = time.monotonic()
             removed = moves.expire(connection, ended_before, limit) + keys.expire(connection, ended_before, limit)
+            removed += audit.expire(connection, audited_before, limit)
         total += removed
         now = time.monotonic()
         if removed < limit or now > until:

@@ -93,6 +93,7 @@ def add(connection: Connection, *new: NewJob) -> None:
                 "state": State.PENDING,
                 "priority": each.priority,
                 "request_id": each.request_id,
+                "submitted_by": each.submitted_by,
                 "created_at": each.created_at,
                 "run_at": each.run_at,
                 "due_at": each.due_at,

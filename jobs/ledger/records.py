@@ -60,6 +60,8 @@ class NewJob:
     priority: int = Priority.NORMAL
     #: Of the HTTP request that has led to it, if there was one.
     request_id: str | None = None
+    #: Who wanted it; ``None`` where nobody has to log in.
+    submitted_by: str | None = None
 
     @property
     def due_at(self) -> float:
@@ -94,6 +96,8 @@ class Job:
     priority: int
     #: Of the HTTP request that has led to it, if there was one.
     request_id: str | None
+    #: Who wanted it; ``None`` where nobody has to log in.
+    submitted_by: str | None
     created_at: float
     #: Not to be started before, if the client said so.
     run_at: float | None
@@ -309,3 +313,79 @@ class Todo:
     text: str
     done: bool
     created_at: float
+
+
+class Role(IntEnum):
+    """What somebody may do. Each may do what those before it may."""
+
+    #: Look at everything, except at who may log in and who did what.
+    VIEWER = 1
+    #: Submit, cancel, retry, pause, and change schedules and to-dos.
+    OPERATOR = 2
+    #: Also people, tokens, the audit, and the tools behind Nginx.
+    ADMIN = 3
+
+    @property
+    def word(self) -> str:
+        """Return its name for people and programs."""
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, word: str) -> "Role":
+        """Return the role of that name. Raises :class:`KeyError`."""
+        return cls[word.upper()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """Somebody who may log in."""
+
+    name: str
+    #: By argon2, with its parameters and its salt.
+    password_hash: str
+    role: str
+    #: In each session of theirs: with a new one, all sessions have ended.
+    stamp: str
+    created_at: float
+    last_login_at: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """What a program identifies itself with."""
+
+    name: str
+    #: SHA-256 of the token, in hexadecimal.
+    digest: str
+    role: str
+    created_at: float
+    #: ``None``: never.
+    expires_at: float | None
+    #: To the minute.
+    last_used_at: float | None
+
+    @property
+    def expired(self) -> bool:
+        """Whether it is too old to be let in."""
+        return self.expires_at is not None and self.expires_at <= time.time()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEntry:
+    """Somebody did something, or tried to."""
+
+    #: A person by name, or ``token NAME``.
+    who: str
+    #: Empty for somebody who has not logged in.
+    role: str
+    #: The address that the request came from.
+    address: str
+    #: A word such as ``submit``, ``cancel`` or ``login``.
+    action: str
+    #: The job, or the name of what else it was done to.
+    subject: str = ""
+    #: ``done`` or ``refused``.
+    outcome: str = "done"
+    #: One plain sentence, or nothing.
+    detail: str = ""
+    at: float = field(default_factory=time.time)

@@ -55,7 +55,13 @@ def take_slot(connection: Connection, chosen: Schedule, queue: str, now: float) 
     """
     slot = chosen.next_run_at
     assert slot is not None
-    new = NewJob(type=chosen.type, queue=queue, params=chosen.params, run_at=slot)
+    new = NewJob(
+        type=chosen.type,
+        queue=queue,
+        params=chosen.params,
+        run_at=slot,
+        submitted_by=f"schedule {chosen.name}",
+    )
     taken = connection.execute(
         update(schedule)
         .where(schedule.c.name == chosen.name, schedule.c.next_run_at == slot)

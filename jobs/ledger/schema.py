@@ -21,6 +21,8 @@ job = Table(
     Column("priority", Integer, nullable=False, default=0, server_default="0"),
     # Of the HTTP request that has led to it, where there was one: joins the lines of all logs.
     Column("request_id", String(64)),
+    # Who wanted it, as the audit calls them: a person, a token or a schedule. NULL where nobody has to log in.
+    Column("submitted_by", String(80)),
     Column("created_at", Float, nullable=False),
     # Not to be started before, if the client said so.
     Column("run_at", Float),
@@ -197,3 +199,59 @@ todo = Table(
     Column("created_at", Float, nullable=False),
     sqlite_autoincrement=True,
 )
+
+#: People who may log in.
+account = Table(
+    "account",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    # By argon2, with its parameters and its salt.
+    Column("password_hash", String(255), nullable=False),
+    Column("role", String(16), nullable=False),
+    # Random, and in each session: a new one ends all sessions that began before.
+    Column("stamp", String(32), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("last_login_at", Float),
+)
+
+#: What programs identify themselves with.
+token = Table(
+    "token",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    # SHA-256 of the token, which is 32 random bytes: nobody can guess it, so a slow hash would protect nothing.
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    # To the minute.
+    Column("last_used_at", Float),
+)
+
+#: Tries to log in that failed, since the last one that did not: by account and by address.
+login_failure = Table(
+    "login_failure",
+    metadata,
+    Column("subject", String(128), primary_key=True),
+    Column("times", Integer, nullable=False),
+    Column("last_at", Float, nullable=False),
+)
+
+#: Who did what: see `records.AuditEntry`.
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("who", String(80), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("action", String(32), nullable=False),
+    # The job, or the name of what else was changed.
+    Column("subject", String(128), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("audit_at", audit.c.at)
+Index("audit_subject", audit.c.subject)

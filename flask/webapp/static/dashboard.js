@@ -127,6 +127,7 @@ async function refresh() {
 		const address = new URL(location.href);
 		address.searchParams.delete("said");
 		const answer = await fetch(address, { headers: { Accept: "text/html" } });
+		if (answer.redirected) location.assign(answer.url); // the session is over: to the login
 		if (answer.ok) update(parse(await answer.text()));
 		if (down && answer.ok) reconnect();
 		down = answer.status >= 500;
@@ -334,7 +335,7 @@ function addSample(sample) {
 
 document.addEventListener("submit", async (event) => {
 	const form = event.target;
-	if (form.method !== "post") return;
+	if (form.method !== "post" || "plain" in form.dataset) return;
 	event.preventDefault();
 	const button = event.submitter;
 	if (button?.ariaDisabled) return; // it is being sent, or rests
@@ -379,7 +380,11 @@ async function send(form) {
 	for (const input of form.querySelectorAll("input[type=datetime-local]")) {
 		if (input.value) body.set(input.name, new Date(input.value).toISOString());
 	}
-	const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "text/html" } });
+	const headers = { Accept: "text/html" };
+	// Parts that were pushed are the same for all people, so their forms have no token of their own.
+	const token = document.querySelector("meta[name=csrf-token]");
+	if (token) headers["X-CSRFToken"] = token.content;
+	const answer = await fetch(form.action, { method: "POST", body, headers });
 	const page = parse(await answer.text());
 	notice(...(page.getElementById("problem") ?? page.getElementById("notice"))?.childNodes ?? ["The server does not answer."]);
 	const part = form.closest("[data-part]");

@@ -1,0 +1,28 @@
+"""Who is asking."""
+
+from dataclasses import dataclass
+
+from flask import g, has_request_context
+
+from jobs.ledger.records import Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """A person or a program that has shown who it is."""
+
+    #: As the audit calls it: the name of a person, or ``token`` and the name of a token.
+    who: str
+    role: Role
+    #: Whether it has shown this by the cookie of a session, which a browser sends by itself.
+    by_cookie: bool
+
+    def may(self, role: Role) -> bool:
+        """Tell whether it may do what needs that role."""
+        return self.role >= role
+
+
+def actor() -> Actor | None:
+    """Return who has sent the present request; ``None`` outside of requests, and where nobody has to say it."""
+    found: Actor | None = g.get("actor") if has_request_context() else None
+    return found

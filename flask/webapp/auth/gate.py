@@ -1,0 +1,86 @@
+"""The gate that each request passes: who is asking, and may they?"""
+
+import time
+from dataclasses import replace
+from urllib.parse import urlencode
+
+from flask import Response, g, request, session
+
+from jobs.ledger import audit, tokens
+from jobs.ledger.database import ledger
+from jobs.ledger.records import Role, Token
+from webapp.auth import csrf, sessions, trail
+from webapp.auth.actor import Actor, actor
+from webapp.auth.remembered import Remembered
+from webapp.auth.roles import needed
+from webapp.intake import intake
+from webapp.negotiation import wants_html
+from webapp.problems import Problem
+
+_LOOKING = ("GET", "HEAD", "OPTIONS")
+
+
+def check() -> Response | None:
+    """Let a request through that may pass. Raises a 401 or 403 problem; a person who asks for a page may log in."""
+    g.actor = _identified()
+    role = needed(request.endpoint, request.method)
+    if role is None:
+        return None
+    asking = actor()
+    if asking is None:
+        if request.method in _LOOKING and wants_html():
+            return to_login()
+        raise Problem(
+            401,
+            "Say who you are: with the header Authorization: Bearer TOKEN, or by logging in at /flask/login.",
+            headers={"WWW-Authenticate": 'Bearer realm="Warren"'},
+        )
+    if not asking.may(role):
+        _note_refusal()
+        raise Problem(403, f"This needs the role {role.word}; yours is {asking.role.word}.")
+    if asking.by_cookie and request.method not in _LOOKING:
+        check_form()
+    return None
+
+
+def to_login() -> Response:
+    """Lead to the page where people log in, and from there back to where they wanted to go."""
+    there = request.full_path.rstrip("?")
+    return Response(status=303, headers={"Location": f"/flask/login?{urlencode({'next': there})}"})
+
+
+def check_form() -> None:
+    """Raise a 403 problem for a form that does not have the token of the session."""
+    if not csrf.sent():
+        raise Problem(403, "This form is too old, or from elsewhere. Load the page again.")
+
+
+def _note_refusal() -> None:
+    told = trail.entry(request.method.lower(), request.path, "The role was not enough.")
+    if told is not None:
+        intake().write(lambda connection: audit.add(connection, replace(told, outcome="refused")))
+
+
+def _identified() -> Actor | None:
+    given = request.headers.get("Authorization")
+    if given is None:
+        return sessions.visitor() if session else None
+    scheme, _, shown = given.partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    token = _tokens.get(shown.strip())
+    if token is None or token.expired:
+        return None
+    return Actor(who=f"token {token.name}", role=Role.of(token.role), by_cookie=False)
+
+
+def _find(shown: str) -> Token | None:
+    with ledger().reading() as connection:
+        token = tokens.find(connection, shown)
+    if token is not None and not token.expired and (token.last_used_at or 0) < time.time() - tokens.USED_EVERY:
+        name = token.name
+        intake().write(lambda connection: tokens.note_use(connection, name))
+    return token
+
+
+_tokens = Remembered(_find)

@@ -1,0 +1,31 @@
+"""What each route needs. docs/security.md has the table, and a test compares it with all routes."""
+
+from jobs.ledger.records import Role
+
+#: Open to everybody: whether the web answers, the figures (which Nginx does not pass on), and the way in.
+OPEN = {"health.web", "scrape.metrics", "login.page", "login.enter", "documentation.static"}
+#: Whatever a viewer may do, too, although it changes something: one's own session.
+OWN = {"login.leave", "login.leave_everywhere"}
+#: They submit a job, although they are asked for with GET.
+CHANGING_GETS = {"submission.heavy_from_a_browser"}
+#: Blueprints for administrators.
+FOR_ADMINS = {"admin", "audit"}
+
+_LOOKING = {"GET", "HEAD", "OPTIONS"}
+
+
+def needed(endpoint: str | None, method: str) -> Role | None:
+    """Return the role that a request needs; ``None`` if it is open to everybody.
+
+    A route that is not named anywhere is not open: it needs a viewer, or an operator if it changes something. The same
+    goes for an address that leads nowhere, which has no endpoint.
+    """
+    if endpoint in OPEN:
+        return None
+    if endpoint is not None and endpoint.partition(".")[0] in FOR_ADMINS:
+        return Role.ADMIN
+    if endpoint in OWN:
+        return Role.VIEWER
+    if endpoint in CHANGING_GETS or method not in _LOOKING:
+        return Role.OPERATOR
+    return Role.VIEWER

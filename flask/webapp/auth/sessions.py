@@ -1,0 +1,64 @@
+"""Sessions of people: Flask's signed cookie, which names the account and its stamp. Nothing of it is kept here.
+
+With a new stamp in the account all its sessions have ended. ``session_keys`` has the newest key first, by which cookies
+are signed; the others are for cookies that were signed before the keys were renewed.
+"""
+
+import time
+
+from apiflask import APIFlask
+from flask import session
+
+from jobs.ledger import accounts
+from jobs.ledger.database import ledger
+from jobs.ledger.records import Account, Role
+from jobs.settings import settings
+from webapp.auth.actor import Actor
+from webapp.auth.remembered import Remembered
+
+
+def configure(app: APIFlask) -> None:
+    """Set up the cookie. Raises :class:`RuntimeError` without a key."""
+    keys = settings().secret("session_keys").split()
+    if not keys:
+        raise RuntimeError("AUTH=on needs the secret session_keys, which build.sh makes")
+    app.config.update(
+        SECRET_KEY=keys[0],
+        SECRET_KEY_FALLBACKS=keys[1:],
+        # By this prefix browsers know that the cookie is for this host alone, and only over TLS or on localhost.
+        SESSION_COOKIE_NAME="__Host-warren",
+        SESSION_COOKIE_SECURE=True,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session
+    )
+
+
+def begin(account: Account) -> None:
+    """Let a person in: from now on the browser sends the cookie."""
+    session.clear()  # nothing of what a stranger may have put there before
+    session.update(account=account.name, stamp=account.stamp, since=time.time())
+
+
+def end() -> None:
+    """Let the browser forget the cookie."""
+    session.clear()
+
+
+def visitor() -> Actor | None:
+    """Return the person whose session the present request belongs to, if it belongs to one that has not ended."""
+    name = session.get("account")
+    if name is None or session["since"] + settings().session_lifetime < time.time():
+        return None
+    account = _accounts.get(name)
+    if account is None or account.stamp != session["stamp"]:
+        return None
+    return Actor(who=account.name, role=Role.of(account.role), by_cookie=True)
+
+
+def _find(name: str) -> Account | None:
+    with ledger().reading() as connection:
+        return accounts.find(connection, name)
+
+
+_accounts = Remembered(_find)

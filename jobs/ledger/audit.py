@@ -1,0 +1,47 @@
+"""Who did what: the table ``audit``. A row is written in the transaction of the change that it tells of."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select
+
+from jobs.ledger.records import AuditEntry
+from jobs.ledger.schema import audit
+
+_INSERT = insert(audit)
+
+
+def add(connection: Connection, *entries: AuditEntry) -> None:
+    """Write what was done, at least one thing."""
+    connection.execute(_INSERT, [asdict(entry) for entry in entries])
+
+
+def page(
+    connection: Connection, *, limit: int, before: int | None = None, who: str | None = None, subject: str | None = None
+) -> list[tuple[int, AuditEntry]]:
+    """Return up to ``limit`` entries, newest first, each with its number, by which the next page goes on."""
+    statement = select(audit).order_by(audit.c.seq.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(audit.c.seq < before)
+    if who is not None:
+        statement = statement.where(audit.c.who == who)
+    if subject is not None:
+        statement = statement.where(audit.c.subject == subject)
+    return [(row.seq, _entry(row)) for row in connection.execute(statement)]
+
+
+def after(connection: Connection, number: int, limit: int) -> Sequence[tuple[int, AuditEntry]]:
+    """Return up to ``limit`` entries that come after that number, oldest first."""
+    statement = select(audit).where(audit.c.seq > number).order_by(audit.c.seq).limit(limit)
+    return [(row.seq, _entry(row)) for row in connection.execute(statement)]
+
+
+def expire(connection: Connection, before: float, limit: int) -> int:
+    """Delete up to ``limit`` entries of before that time; return how many."""
+    old = select(audit.c.seq).where(audit.c.at < before).order_by(audit.c.at).limit(limit)
+    return connection.execute(delete(audit).where(audit.c.seq.in_(old))).rowcount
+
+
+def _entry(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(**{name: value for name, value in row._mapping.items() if name != "seq"})
