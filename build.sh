@@ -67,6 +67,8 @@ main() {
 	choose_smoke_job
 	step "smoke check: one $smoke_kind job through Nginx, Flask, RabbitMQ and Celery" smoke_check
 	say_goodbye
+	let_first_in
+	warn
 }
 
 # Ctrl-C reaches steps in the background only through this.
@@ -204,8 +206,8 @@ http() {
 	local address=$BIND_ADDRESS connection
 	if [[ $address == 0.0.0.0 ]]; then address=127.0.0.1; fi
 	exec {connection}<>"/dev/tcp/$address/$PORT"
-	printf '%s %s HTTP/1.0\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
-		"$1" "$2" "${#3}" "$3" >&"$connection"
+	printf '%s %s HTTP/1.0\r\nHost: localhost\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+		"$1" "$2" "$smoke_header" "${#3}" "$3" >&"$connection"
 	timeout 10 cat <&"$connection"
 	exec {connection}>&-
 }
@@ -221,7 +223,24 @@ choose_smoke_job() {
 	esac
 }
 
+# With login it takes a token, which is revoked at the end; one that an interrupted run has left expires.
 smoke_check() {
+	local smoke_header=''
+	if [[ $AUTH == off ]]; then
+		run_smoke_job
+		return
+	fi
+	people tokens revoke build >/dev/null 2>&1 || true
+	smoke_header=$(printf 'Authorization: Bearer %s\r\n_' "$(people tokens add build --days 0.01 2>/dev/null)")
+	smoke_header=${smoke_header%_}
+	trap 'people tokens revoke build' EXIT
+	run_smoke_job
+}
+
+# people users|tokens ARGUMENT...: what ops/users.sh and ops/tokens.sh do.
+people() { docker exec "$FLASK_CONTAINER" python -m "webapp.commands.$1" "${@:2}"; }
+
+run_smoke_job() {
 	local answer id state=none deadline=$((SECONDS + 20))
 	answer=$(http POST "/flask/$smoke_kind" "$smoke_parameters")
 	[[ $answer =~ \"task_id\":\ *\"([^\"]+)\" ]] || die "POST /flask/$smoke_kind was not accepted: $answer" \
@@ -250,6 +269,22 @@ has_to_wait() {
 	((BASH_REMATCH[1] + BASH_REMATCH[2] >= 2)) || return 1
 	running=$(http GET '/flask/tasks?status=STARTED,PROGRESS&limit=500' '')
 	[[ $running =~ \"queue\":\ *\"$smoke_queue\" ]]
+}
+
+# warn: what has been said aloud, and is a danger all the same.
+warn() {
+	if [[ $AUTH == off ]] && ! on_loopback; then
+		printf '\nwarning: AUTH=off, so whoever can reach %s may do everything. To have people log in: AUTH=on ./build.sh\n' \
+			"$BIND_ADDRESS" >&2
+	fi
+}
+
+# let_first_in: where people log in and nobody may yet, an administrator. The password is shown only now.
+let_first_in() {
+	local shown
+	if [[ $AUTH == off ]]; then return; fi
+	shown=$(people users first)
+	if [[ -n $shown ]]; then printf '\nThe first administrator:\n%s\n' "$shown"; fi
 }
 
 say_goodbye() {

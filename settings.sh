@@ -12,9 +12,10 @@ BIND_ADDRESS=${BIND_ADDRESS:-127.0.0.1} # a published port bypasses ufw, so loop
 PORT=${PORT:-8000}                      # Nginx, the only published port
 
 # --- who may come in ------------------------------------------------------------------------------
-AUTH=${AUTH:-}                              # on or off: login and tokens; empty: on unless BIND_ADDRESS is loopback
-SESSION_LIFETIME=${SESSION_LIFETIME:-43200} # seconds that a person stays logged in
-AUDIT_EXPIRES=${AUDIT_EXPIRES:-31536000}    # seconds it is kept who did what
+AUTH=${AUTH:-}                               # on or off: login and tokens; empty: off on loopback if it was never on
+SESSION_LIFETIME=${SESSION_LIFETIME:-43200}  # seconds that a person stays logged in
+STREAMS_PER_PERSON=${STREAMS_PER_PERSON:-50} # open event streams of one person or token in each Gunicorn process
+AUDIT_EXPIRES=${AUDIT_EXPIRES:-31536000}     # seconds it is kept who did what
 
 # --- where it keeps things -----------------------------------------------------------------------
 DB_DIR=${DB_DIR:-$WARREN_DIR/db}                        # mounted at /db: the ledger; a name without a slash is a volume
@@ -84,10 +85,6 @@ BEAT_CONTAINER=${PREFIX}_beat_container
 # On containers, networks and the broker's volume: whose they are (see ops/ownership.sh).
 STACK_LABELS=(--label "warren.stack=$PREFIX" --label "warren.dir=$WARREN_DIR")
 
-# on_loopback: is the stack only for this machine?
-on_loopback() { [[ $BIND_ADDRESS == 127.* || $BIND_ADDRESS == localhost || $BIND_ADDRESS == ::1 ]]; }
-if [[ -z $AUTH ]]; then if on_loopback; then AUTH=off; else AUTH=on; fi; fi
-
 # Docker wants whole paths. A DB_DIR or EXPORTS_DIR without a slash is the name of a Docker volume.
 if [[ $DB_DIR == */* ]]; then
 	DB_DIR=$(realpath --canonicalize-missing "$DB_DIR")
@@ -101,3 +98,12 @@ SECRETS_DIR=$(realpath --canonicalize-missing "$SECRETS_DIR")
 WARREN_UID=$EUID
 WARREN_GID=$(id --group)
 if [[ $EUID -eq 0 ]]; then WARREN_UID=10001 WARREN_GID=10001; fi
+
+# on_loopback: is the stack only for this machine?
+on_loopback() { [[ $BIND_ADDRESS == 127.* || $BIND_ADDRESS == localhost || $BIND_ADDRESS == ::1 ]]; }
+
+# Login is switched off only by saying so, each time. The keys are there if it was ever on.
+if [[ -z $AUTH ]]; then
+	AUTH=on
+	if on_loopback && [[ ! -e $SECRETS_DIR/session_keys ]]; then AUTH=off; fi
+fi

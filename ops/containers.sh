@@ -123,7 +123,7 @@ describe_flask() {
 	arguments+=(--volume "$EXPORTS_DIR:/exports:ro" --env BROKER_USER=publisher)
 	pass WEB_PROCESSES WEB_THREADS WEB_STREAMS AUTH
 	if [[ $AUTH == on ]]; then
-		pass SESSION_LIFETIME
+		pass SESSION_LIFETIME STREAMS_PER_PERSON
 		secret session_keys session_keys
 	fi
 	secret publisher_password broker_password

@@ -21,7 +21,7 @@ check_settings() {
 	[[ $PREFIX =~ ^[a-z0-9][a-z0-9_.-]{0,30}$ ]] || die "PREFIX=$PREFIX cannot start a Docker name" \
 		'Use small letters, digits, _ . and -, at most 31 of them.'
 	for name in PORT WEB_PROCESSES WEB_THREADS WEB_STREAMS CELERY_CONCURRENCY CELERY_PREFETCH BACKLOG_LIMIT MAX_DELIVERIES \
-		WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES SESSION_LIFETIME AUDIT_EXPIRES PIDS_LIMIT STOP_TIMEOUT HEALTH_TIMEOUT; do
+		WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES SESSION_LIFETIME STREAMS_PER_PERSON AUDIT_EXPIRES PIDS_LIMIT STOP_TIMEOUT HEALTH_TIMEOUT; do
 		[[ ${!name} =~ ^[1-9][0-9]*$ ]] || die "$name=${!name} is not a whole number above 0" "Correct $name, or unset it."
 	done
 	((PORT <= 65535)) || die "PORT=$PORT is not a port" 'Use a number from 1 to 65535.'

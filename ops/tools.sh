@@ -122,6 +122,11 @@ password_file() { printf '%s' "$SECRETS_DIR/tools/$(tool_name "$1")"; }
 admit() {
 	local password
 	printf '\n  %s/%s/\n' "$(stack_url)" "$(tool_name "$1")"
+	if [[ $AUTH == on ]]; then
+		keep_secret "tools/$(tool_name "$1")" 'administrators'
+		printf '  It is for those who have logged in as an administrator.\n'
+		return
+	fi
 	if [[ -s $(password_file "$1") && $2 != --new-password ]]; then
 		printf '  The password is still the one that was shown first. For another one: ops/%s.sh start --new-password\n' "$1"
 		return

@@ -5,6 +5,7 @@ from typing import Any
 from apiflask import APIBlueprint, APIFlask
 from flask import Response, current_app, jsonify, render_template
 
+from jobs.settings import settings
 from webapp.models import ProblemView
 
 blueprint = APIBlueprint(
@@ -14,6 +15,9 @@ blueprint = APIBlueprint(
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 _SCHEMAS = "#/components/schemas/"
+
+#: Open to everybody, also where people log in.
+_OPEN_PATHS = {"/flask/healthz"}
 
 _DESCRIPTION = """\
 Background jobs: submit one, look at it, cancel it, run it again.
@@ -48,6 +52,8 @@ def error_responses(*codes: int) -> dict[int | str, Any]:
 
 _REASONS = {
     400: "The request cannot be understood.",
+    401: "It does not say who is asking.",
+    403: "Who is asking may not do this.",
     404: "There is no such thing.",
     409: "Its state does not allow that.",
     410: "It was there, and is gone.",
@@ -62,6 +68,8 @@ _REASONS = {
 def _finish(document: Any) -> Any:
     """Say what APIFlask does not: the problem document, lists in a query, what cannot be null, an optional body."""
     document = _with_each_schema_once(document)
+    if settings().auth:
+        _say_who_may(document)
     schema = ProblemView.model_json_schema(ref_template="#/components/schemas/{model}")
     document["components"]["schemas"] |= {**schema.pop("$defs"), "Problem": schema}
     names = {tag["name"] for tag in document["tags"]}  # APIFlask repeats a tag for each blueprint that has it
@@ -75,6 +83,16 @@ def _finish(document: Any) -> Any:
             if "requestBody" in operation:
                 _finish_body(document, operation["requestBody"])
     return document
+
+
+def _say_who_may(document: dict[str, Any]) -> None:
+    """Say of each operation that it needs a token, unless it is open to everybody."""
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            if path not in _OPEN_PATHS:
+                operation["security"] = [{"token": []}]
+                operation["responses"] |= {str(code): error_responses(code)[code] for code in (401, 403)}
 
 
 def _with_each_schema_once(document: dict[str, Any]) -> dict[str, Any]:

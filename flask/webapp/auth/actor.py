@@ -1,5 +1,6 @@
 """Who is asking."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import g, has_request_context
@@ -16,6 +17,8 @@ class Actor:
     role: Role
     #: Whether it has shown this by the cookie of a session, which a browser sends by itself.
     by_cookie: bool
+    #: Whether it would be let in now as well: a stream stays open for long. Works outside of requests, too.
+    still_in: Callable[[], bool]
 
     def may(self, role: Role) -> bool:
         """Tell whether it may do what needs that role."""

@@ -25,6 +25,12 @@ def page() -> Response:
     return _page()
 
 
+@blueprint.get("/admin/tools")
+def tools() -> Response:
+    """Say that an administrator may use the tools: Nginx asks this before it lets somebody through to them."""
+    return Response(status=204)
+
+
 @blueprint.post("/admin/people")
 def add() -> Response:
     """Let somebody in, with a password that is shown once."""

@@ -68,10 +68,21 @@ def _identified() -> Actor | None:
     scheme, _, shown = given.partition(" ")
     if scheme.lower() != "bearer":
         return None
-    token = _tokens.get(shown.strip())
-    if token is None or token.expired:
+    shown = shown.strip()
+    token = _token(shown)
+    if token is None:
         return None
-    return Actor(who=f"token {token.name}", role=Role.of(token.role), by_cookie=False)
+    return Actor(
+        who=f"token {token.name}",
+        role=Role.of(token.role),
+        by_cookie=False,
+        still_in=lambda: _token(shown) is not None,
+    )
+
+
+def _token(shown: str) -> Token | None:
+    token = _tokens.get(shown)
+    return token if token is not None and not token.expired else None
 
 
 def _find(shown: str) -> Token | None:

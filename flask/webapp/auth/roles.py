@@ -4,8 +4,8 @@ from jobs.ledger.records import Role
 
 #: Open to everybody: whether the web answers, the figures (which Nginx does not pass on), and the way in.
 OPEN = {"health.web", "scrape.metrics", "login.page", "login.enter", "documentation.static"}
-#: Whatever a viewer may do, too, although it changes something: one's own session.
-OWN = {"login.leave", "login.leave_everywhere"}
+#: What changes something, and a viewer may do all the same: it is about themselves.
+OWN = {"login.change_password", "login.leave", "login.leave_everywhere"}
 #: They submit a job, although they are asked for with GET.
 CHANGING_GETS = {"submission.heavy_from_a_browser"}
 #: Blueprints for administrators.

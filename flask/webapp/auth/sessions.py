@@ -47,13 +47,24 @@ def end() -> None:
 
 def visitor() -> Actor | None:
     """Return the person whose session the present request belongs to, if it belongs to one that has not ended."""
-    name = session.get("account")
-    if name is None or session["since"] + settings().session_lifetime < time.time():
+    if "account" not in session:
         return None
-    account = _accounts.get(name)
-    if account is None or account.stamp != session["stamp"]:
+    name, stamp, since = session["account"], session["stamp"], session["since"]
+    account = _account(name, stamp, since)
+    if account is None:
         return None
-    return Actor(who=account.name, role=Role.of(account.role), by_cookie=True)
+    return Actor(
+        who=account.name,
+        role=Role.of(account.role),
+        by_cookie=True,
+        still_in=lambda: _account(name, stamp, since) is not None,
+    )
+
+
+def _account(name: str, stamp: str, since: float) -> Account | None:
+    """Return whose session it is, if it has not ended."""
+    account = _accounts.get(name) if time.time() < since + settings().session_lifetime else None
+    return account if account is not None and account.stamp == stamp else None
 
 
 def _find(name: str) -> Account | None:

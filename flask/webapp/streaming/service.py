@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.ledger.database import Ledger
+from webapp.auth.actor import Actor
 from webapp.streaming.channel import Channel
 from webapp.streaming.feed import Change, Feed
 from webapp.streaming.payload import KEEP_ALIVE, RETRY, Payload
@@ -35,10 +36,16 @@ BATCH, BATCH_PAUSE = 10, 0.005
 SWITCH_INTERVAL = 0.0005
 #: Seconds without an event after which a comment is sent. Nginx ends a connection that is silent for 60 s.
 KEEP_ALIVE_AFTER = 15.0
+#: Seconds between two looks at whether the owners of streams are still let in.
+CHECK_EVERY = 5.0
 
 
 class TooManySubscribers(Exception):
     """As many streams are open as this process may have."""
+
+
+class TooManyOfOne(Exception):
+    """As many streams are open as one person or token may have in this process."""
 
 
 @dataclass(eq=False)
@@ -49,6 +56,8 @@ class Subscriber:
     #: When it was last told something before it came, in seconds since the epoch.
     last_event: float | None
     transport: Transport
+    #: Whose stream it is, where people log in.
+    owner: Actor | None = None
     #: ``time.monotonic()`` of the last payload.
     sent_at: float = field(default_factory=time.monotonic)
 
@@ -61,10 +70,12 @@ class Subscriber:
 class StreamingService:
     """All subscribers of a process, and the thread that serves them."""
 
-    def __init__(self, ledger: Ledger, limit: int) -> None:
-        """``limit``: the largest number of subscribers."""
+    def __init__(self, ledger: Ledger, limit: int, limit_of_one: int) -> None:
+        """``limit``: the largest number of subscribers; ``limit_of_one``: that of one person or token."""
         self._ledger = ledger
         self._limit = limit
+        self._limit_of_one = limit_of_one
+        self._checked_at = 0.0
         self._newcomers: deque[Subscriber] = deque()
         self._subscribers: set[Subscriber] = set()
         self._somebody_came = threading.Condition()
@@ -72,16 +83,27 @@ class StreamingService:
         sys.setswitchinterval(SWITCH_INTERVAL)
         threading.Thread(target=self._run, name="streaming", daemon=True).start()
 
-    def subscribe(self, channel: Channel, last_event: float | None, connect: Callable[[], Transport]) -> None:
-        """Serve a new subscriber from now on.
+    def subscribe(
+        self,
+        channel: Channel,
+        last_event: float | None,
+        connect: Callable[[], Transport],
+        owner: Actor | None = None,
+    ) -> None:
+        """Serve a new subscriber from now on, as long as its owner is let in.
 
         ``last_event`` is when it was last told something, in seconds since the epoch. ``connect`` is called if there is
-        room for it. Raises :class:`TooManySubscribers` if not.
+        room for it. Raises :class:`TooManySubscribers` or :class:`TooManyOfOne` if not.
         """
         with self._somebody_came:
-            if len(self._subscribers) + len(self._newcomers) >= self._limit:
+            everybody = [*self._subscribers, *self._newcomers]
+            if len(everybody) >= self._limit:
                 raise TooManySubscribers
-            subscriber = Subscriber(channel, last_event, connect())
+            if owner is not None and self._limit_of_one <= sum(
+                other.owner is not None and other.owner.who == owner.who for other in everybody
+            ):
+                raise TooManyOfOne
+            subscriber = Subscriber(channel, last_event, connect(), owner)
             with suppress(Disconnected):  # the thread will notice it as well
                 subscriber.send(RETRY)  # the HTTP head goes out with it, even while the ledger cannot be read
             self._newcomers.append(subscriber)
@@ -110,6 +132,7 @@ class StreamingService:
         self._publish(connection, None)
         while self._subscribers or self._newcomers:
             change = feed.look()
+            self._dismiss()
             self._welcome_newcomers(connection)
             self._publish(connection, change)
             self._wait(LONG_INTERVAL if change is None or len(change) > MANY else INTERVAL)
@@ -126,6 +149,15 @@ class StreamingService:
                 self._subscribers.add(self._newcomers.popleft())
             self._selector.register(newcomer.transport, selectors.EVENT_READ, newcomer)
             self._send(newcomer, openings[missed])
+
+    def _dismiss(self) -> None:
+        """Close the streams of those who would not be let in any more: their session has ended, for instance."""
+        if time.monotonic() < self._checked_at + CHECK_EVERY:
+            return
+        self._checked_at = time.monotonic()
+        for subscriber in list(self._subscribers):
+            if subscriber.owner is not None and not subscriber.owner.still_in():
+                self._remove(subscriber)
 
     def _publish(self, connection: Connection, change: Change) -> None:
         """Send to each subscriber what its channel tells of this change."""

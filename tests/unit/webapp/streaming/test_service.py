@@ -11,18 +11,21 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
+from webapp.auth.actor import Actor
 from webapp.streaming import service as service_module
 from webapp.streaming import transport as transport_module
 from webapp.streaming.feed import Change, Feed
 from webapp.streaming.payload import Payload
-from webapp.streaming.service import StreamingService, TooManySubscribers
+from webapp.streaming.service import StreamingService, TooManyOfOne, TooManySubscribers
 from webapp.streaming.transport import Transport
 
 from jobs.ledger import moves
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import NewJob
+from jobs.ledger.records import NewJob, Role
 
 LIMIT = 30
+#: Streams of one person.
+LIMIT_OF_ONE = 2
 
 
 class Ids:
@@ -86,7 +89,8 @@ class Client:
 def service(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> StreamingService:
     monkeypatch.setattr(service_module, "INTERVAL", 0.01)
     monkeypatch.setattr(service_module, "LONG_INTERVAL", 0.01)
-    return StreamingService(ledger, LIMIT)
+    monkeypatch.setattr(service_module, "CHECK_EVERY", 0.01)
+    return StreamingService(ledger, LIMIT, LIMIT_OF_ONE)
 
 
 Subscribe = Callable[..., Client]
@@ -103,13 +107,14 @@ def subscribe(service: StreamingService) -> Iterator[Subscribe]:
         *,
         compressed: bool = False,
         transport: type[Transport] = Transport,
+        owner: Actor | None = None,
     ) -> Client:
         ours, theirs = socket.socketpair()
         client = Client(theirs)
         clients.append(client)
         try:
-            service.subscribe(channel, last_event, lambda: transport(ours, compressed=compressed))
-        except TooManySubscribers:
+            service.subscribe(channel, last_event, lambda: transport(ours, compressed=compressed), owner)
+        except (TooManySubscribers, TooManyOfOne):
             ours.close()
             raise
         return client
@@ -285,3 +290,25 @@ def test_there_is_a_pause_after_each_batch(
     runs = [len(list(run)) for what, run in groupby(log) if what == "send"]
     assert sum(runs) == 25
     assert max(runs) <= service_module.BATCH
+
+
+def person(who: str, let_in: list[bool]) -> Actor:
+    return Actor(who=who, role=Role.VIEWER, by_cookie=True, still_in=lambda: let_in[0])
+
+
+def test_one_person_has_so_many_streams_and_another_one_has_room(subscribe: Subscribe) -> None:
+    for _ in range(LIMIT_OF_ONE):
+        subscribe(Ids(), owner=person("ann", [True])).wait_for("welcome")
+    with pytest.raises(TooManyOfOne):
+        subscribe(Ids(), owner=person("ann", [True]))
+    subscribe(Ids(), owner=person("ben", [True])).wait_for("welcome")
+
+
+def test_a_stream_ends_when_its_owner_is_let_in_no_more(ledger: Ledger, subscribe: Subscribe) -> None:
+    let_in = [True]
+    client, other = subscribe(Ids(), owner=person("ann", let_in)), subscribe(Ids())
+    client.wait_for("welcome")
+    let_in[0] = False
+    client.wait_for_end()
+    (job_id,) = add_jobs(ledger, 1)
+    other.wait_for(job_id)
