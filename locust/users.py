@@ -1,5 +1,6 @@
 """The users: some only submit jobs, some follow them, some do all that clients do, and some watch the dashboard."""
 
+import os
 import random
 import time
 from collections.abc import Mapping
@@ -36,6 +37,10 @@ def add_options(parser: Any) -> None:
     )
 
 
+#: For a stack where programs need a token: ``WARREN_TOKEN=... locust/locust``.
+CREDENTIALS = {"Authorization": f"Bearer {os.environ['WARREN_TOKEN']}"} if "WARREN_TOKEN" in os.environ else {}
+
+
 class WarrenUser(FastHttpUser):
     """What all users can do."""
 
@@ -54,7 +59,10 @@ class WarrenUser(FastHttpUser):
         But 503 and 429 with a ``Retry-After`` are no failures. They are counted under a name of their own, and the user
         waits as long as it was told to.
         """
-        with self.client.request(method, path, name=name or path, catch_response=True, **request) as answer:
+        headers = request.pop("headers", {}) | CREDENTIALS
+        with self.client.request(
+            method, path, name=name or path, catch_response=True, headers=headers, **request
+        ) as answer:
             if answer.status_code == expect:
                 return answer
             pause = told_to_wait(answer.status_code, answer.headers or {})
