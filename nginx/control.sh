@@ -71,6 +71,7 @@ check() {
 case ${1:-} in
 start)
 	upstream >"$UPSTREAM"
+	printf "map \$host \$login {\n\tdefault %s;\n}\n" "$AUTH" >/tmp/login.conf
 	cp "$CONFIG" "$LOADED"
 	exec /etc/warren/port.py borrow nginx -c "$CONFIG" -g 'daemon off;'
 	;;

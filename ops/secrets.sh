@@ -26,7 +26,6 @@ make_secrets() {
 	# By the first line the cookies of sessions are signed; the others were the first before.
 	if [[ $AUTH == on && ! -s $SECRETS_DIR/session_keys ]]; then keep_secret session_keys "$(new_password)$(new_password)"; fi
 	mkdir --parents "$SECRETS_DIR/tools" # what Nginx asks those for who look at the tools: see ops/tools.sh
-	keep_if_given tools/.login "${AUTH/off/}" # tells Nginx that administrators may use the tools, and nobody else
 	give_to_containers "$SECRETS_DIR" "$SECRETS_DIR/tools"
 }
 

@@ -5,8 +5,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobs import __version__
 from jobs.ledger.database import ledger
-from webapp import metrics, problems
+from jobs.settings import settings
+from webapp import gate, metrics, problems
 from webapp.api import (
+    audit,
     compatibility,
     download,
     events,
@@ -21,8 +23,8 @@ from webapp.api import (
     tasks,
     todos,
 )
-from webapp.auth import switch
-from webapp.pages import actions, live, pages
+from webapp.auth import sessions
+from webapp.pages import actions, admin, live, login, pages
 
 
 def create_app() -> APIFlask:
@@ -37,10 +39,13 @@ def create_app() -> APIFlask:
     metrics.register(app)
     problems.register(app)
     openapi.configure(app)
-    switch.register(app)
+    if settings().auth:
+        sessions.configure(app)
+        app.before_request(gate.check)
     app.register_blueprint(scrape.blueprint)  # not below /flask
     for_programs = (home, submission, tasks, download, events, todos, schedules, queues, health, compatibility)
     for_people = (pages, actions, live)
-    for module in (*for_programs, *for_people):
+    for_administrators = (login, admin, audit) if settings().auth else ()
+    for module in (*for_programs, *for_people, *for_administrators):
         app.register_blueprint(module.blueprint, url_prefix="/flask")
     return app

@@ -347,6 +347,13 @@ class TodoPage(BaseModel):
     next: str | None
 
 
+class AuditQuery(PageQuery):
+    """Query of the audit."""
+
+    who: str | None = Field(None, max_length=80, description="Only what this person or token did.")
+    subject: str | None = Field(None, max_length=128, description="Only what was done to this job, person or token.")
+
+
 class TodosQuery(PageQuery):
     """Query of the list of to-dos."""
 

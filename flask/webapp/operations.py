@@ -7,14 +7,23 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from jobs.catalogue import QUEUES
-from jobs.ledger import moves, pauses, queries, schedules, todos
+from jobs.ledger import audit, moves, pauses, queries, schedules, todos
 from jobs.ledger.database import ledger
-from jobs.ledger.records import Job, NewJob, Schedule, Todo
+from jobs.ledger.records import AuditEntry, Job, NewJob, Schedule, Todo
 from webapp.auth import trail
 from webapp.auth.actor import actor
 from webapp.auth.trail import noted
 from webapp.intake import intake
-from webapp.models import JobsQuery, NewSchedule, NewTodo, ScheduleChange, Submission, TodoChange, TodosQuery
+from webapp.models import (
+    AuditQuery,
+    JobsQuery,
+    NewSchedule,
+    NewTodo,
+    ScheduleChange,
+    Submission,
+    TodoChange,
+    TodosQuery,
+)
 from webapp.paging import cursor_after, position_of
 from webapp.problems import Problem, checked, field_problem
 from webapp.request_id import request_id
@@ -210,6 +219,18 @@ def remove_todo(todo_id: int) -> None:
 
 def _todo_with(todo_id: int) -> str:
     return f"to-do with the id {todo_id}"
+
+
+# --- the audit --------------------------------------------------------------------------------------------------------
+
+
+def list_audit(query: AuditQuery) -> tuple[list[AuditEntry], str | None]:
+    """Return a page of the audit, newest first, and the cursor of the next. Raises a 422 problem for a wrong one."""
+    before = position_of(query.cursor) if query.cursor is not None else None
+    with ledger().reading() as connection:
+        found = audit.page(connection, limit=query.limit + 1, before=before, who=query.who, subject=query.subject)
+    shown = found[: query.limit]
+    return [entry for _, entry in shown], cursor_after(shown[-1][0]) if len(found) > query.limit else None
 
 
 # --- what is not there ------------------------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from jobs.ledger import attempts, audit, schedules
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
 from jobs.states import State
-from webapp.models import JobsQuery, TodosQuery
+from webapp.models import AuditQuery, JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
-from webapp.operations import find_job, list_jobs, list_schedules, list_todos
+from webapp.operations import find_job, list_audit, list_jobs, list_schedules, list_todos
 from webapp.pages import forms
 from webapp.pages.fragments import panel_html, rows_html, trouble_html
 from webapp.problems import checked
@@ -136,12 +136,20 @@ def todos_page(
     )
 
 
+def audit_page() -> Response:
+    """Show who did what."""
+    query = checked(AuditQuery, {name: text for name, text in request.args.items() if text})
+    rows, after = list_audit(query)
+    return _page("audit.html", rows=rows, after=after, who=query.who, subject=query.subject)
+
+
 _PAGES: dict[str, Callable[..., Response]] = {
     "home.index": jobs_page,
     "tasks.listing": jobs_page,
     "tasks.show": job_page,
     "schedules.listing": schedules_page,
     "todos.listing": todos_page,
+    "audit.listing": audit_page,
 }
 
 

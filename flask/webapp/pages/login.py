@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 from jobs.ledger import accounts, audit, logins
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Account, AuditEntry
-from webapp.auth import gate, passwords, people, sessions, trail
+from webapp import gate
+from webapp.auth import passwords, people, sessions, trail
 from webapp.auth.actor import actor
 from webapp.intake import intake
 from webapp.problems import Problem

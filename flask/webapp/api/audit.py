@@ -1,4 +1,4 @@
-"""Who did what: a page of it, the same for programs, and all of it as JSON lines."""
+"""Who did what: a page of it, and all of it as JSON lines."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -6,16 +6,14 @@ from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, json, jsonify
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from jobs.ledger import audit
 from jobs.ledger.database import ledger
 from jobs.ledger.records import AuditEntry
 from webapp.api.openapi import error_responses
-from webapp.models import PageQuery, Strict, Timestamp
-from webapp.negotiation import wants_html
-from webapp.paging import cursor_after, position_of
-from webapp.rendering import render
+from webapp.models import AuditQuery, Timestamp
+from webapp.operations import list_audit
 from webapp.views import timestamp
 
 blueprint = APIBlueprint("audit", __name__, tag="Service")
@@ -24,14 +22,7 @@ blueprint = APIBlueprint("audit", __name__, tag="Service")
 CHUNK = 1000
 
 
-class AuditQuery(PageQuery):
-    """Query of the audit."""
-
-    who: str | None = Field(None, max_length=80, description="Only what this person or token did.")
-    subject: str | None = Field(None, max_length=128, description="Only what was done to this job, person or token.")
-
-
-class AuditEntryView(Strict):
+class AuditEntryView(BaseModel):
     """Somebody did something, or tried to."""
 
     at: Timestamp
@@ -44,7 +35,7 @@ class AuditEntryView(Strict):
     detail: str
 
 
-class AuditPage(Strict):
+class AuditPage(BaseModel):
     """A page of the audit, newest first."""
 
     data: list[AuditEntryView]
@@ -56,22 +47,9 @@ class AuditPage(Strict):
 @blueprint.output(AuditPage)
 @blueprint.doc(summary="Who did what, newest first", responses=error_responses(422, 503))
 def listing(query_data: AuditQuery) -> Response:
-    """Return a page of the audit; a browser gets it as a page."""
-    with ledger().reading() as connection:
-        found = audit.page(
-            connection,
-            limit=query_data.limit + 1,
-            before=position_of(query_data.cursor) if query_data.cursor is not None else None,
-            who=query_data.who,
-            subject=query_data.subject,
-        )
-    shown = found[: query_data.limit]
-    after = cursor_after(shown[-1][0]) if len(found) > query_data.limit else None
-    if wants_html():
-        rows = [entry for _, entry in shown]
-        page = render("audit.html", rows=rows, after=after, who=query_data.who, subject=query_data.subject)
-        return Response(page, mimetype="text/html", headers={"Cache-Control": "no-store"})
-    return jsonify(data=[_view(entry) for _, entry in shown], next=after)
+    """Return a page of the audit."""
+    entries, after = list_audit(query_data)
+    return jsonify(data=[_view(entry) for entry in entries], next=after)
 
 
 @blueprint.get("/audit.jsonl")
