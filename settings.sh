@@ -11,6 +11,13 @@ PREFIX=${PREFIX:-my}                    # starts every image, container, network
 BIND_ADDRESS=${BIND_ADDRESS:-127.0.0.1} # a published port bypasses ufw, so loopback unless told otherwise
 PORT=${PORT:-8000}                      # Nginx, the only published port
 
+# --- TLS -----------------------------------------------------------------------------------------
+TLS=${TLS:-}             # on or off; empty: on beyond loopback, or with TLS_CERT
+TLS_CERT=${TLS_CERT:-}   # your own certificate with all of its chain, and ...
+TLS_KEY=${TLS_KEY:-}     # ... its key; empty: the stack makes an authority of its own
+HTTP_PORT=${HTTP_PORT:-} # a second published port, which sends people on to TLS; empty: none
+ACME_DIR=${ACME_DIR:-}   # what is in this folder is shown at HTTP_PORT, for Let's Encrypt
+
 # --- where it keeps things -----------------------------------------------------------------------
 DB_DIR=${DB_DIR:-$WARREN_DIR/db}                        # mounted at /db: the ledger; a name without a slash is a volume
 EXPORTS_DIR=${EXPORTS_DIR:-}                            # mounted at /exports: CSV files; empty: beside the ledger
@@ -79,6 +86,14 @@ BEAT_CONTAINER=${PREFIX}_beat_container
 # On containers, networks and the broker's volume: whose they are (see ops/ownership.sh).
 STACK_LABELS=(--label "warren.stack=$PREFIX" --label "warren.dir=$WARREN_DIR")
 
+# on_loopback: can only this machine reach the stack?
+on_loopback() { [[ $BIND_ADDRESS == 127.* || $BIND_ADDRESS == localhost || $BIND_ADDRESS == ::1 ]]; }
+
+if [[ -z $TLS ]]; then
+	TLS=on
+	if on_loopback && [[ -z $TLS_CERT ]]; then TLS=off; fi
+fi
+
 # Docker wants whole paths. A DB_DIR or EXPORTS_DIR without a slash is the name of a Docker volume.
 if [[ $DB_DIR == */* ]]; then
 	DB_DIR=$(realpath --canonicalize-missing "$DB_DIR")
@@ -87,6 +102,7 @@ fi
 if [[ -z $EXPORTS_DIR ]]; then EXPORTS_DIR=${DB_DIR}_exports; fi
 if [[ $EXPORTS_DIR == */* ]]; then EXPORTS_DIR=$(realpath --canonicalize-missing "$EXPORTS_DIR"); fi
 SECRETS_DIR=$(realpath --canonicalize-missing "$SECRETS_DIR")
+if [[ -n $ACME_DIR ]]; then ACME_DIR=$(realpath --canonicalize-missing "$ACME_DIR"); fi
 
 # Containers run as whoever runs build.sh, who then owns the files on bind mounts; but never as root.
 WARREN_UID=$EUID
