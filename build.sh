@@ -19,6 +19,8 @@ source "$WARREN_DIR/ops/containers.sh"
 source "$WARREN_DIR/ops/secrets.sh"
 # shellcheck source=ops/tools.sh
 source "$WARREN_DIR/ops/tools.sh"
+# shellcheck source=ops/tls.sh
+source "$WARREN_DIR/ops/tls.sh"
 
 usage() {
 	cat <<-HELP
@@ -59,6 +61,7 @@ main() {
 	build_images
 	only_one_at_a_time
 	step 'networks, volumes, secrets' make_surroundings
+	if [[ $TLS == on ]]; then step 'certificate' bring_certificate; fi
 	step 'schema of the ledger' migrate
 	if [[ $take_over == true ]]; then replace_other_home; fi
 	start_containers
@@ -68,7 +71,6 @@ main() {
 	step "smoke check: one $smoke_kind job through Nginx, Flask, RabbitMQ and Celery" smoke_check
 	say_goodbye
 	let_first_in
-	warn
 }
 
 # Ctrl-C reaches steps in the background only through this.
@@ -200,16 +202,25 @@ start_nginx() {
 
 # --- the smoke check -----------------------------------------------------------------------------
 
-# http METHOD PATH [JSON]: the answer of the published port, head and body. In bash alone, so that the machine
-# needs neither curl nor Python.
+http_headers='' # more of them for each request, each with \r\n at its end
+
+# http METHOD PATH [JSON]: the answer of Nginx, head and body. In bash alone, so that the machine needs neither curl nor
+# Python; and inside the container, where no TLS is needed.
 http() {
-	local address=$BIND_ADDRESS connection
+	printf '%s %s HTTP/1.0\r\nHost: localhost\r\n%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+		"$1" "$2" "$http_headers" "${#3}" "$3" |
+		docker exec --interactive "$NGINX_CONTAINER" timeout 10 bash -c 'exec 3<>/dev/tcp/127.0.0.1/8081; cat >&3; cat <&3'
+}
+
+# check_published: does Nginx answer at the published port? With TLS, plain HTTP is answered as well: by the address to go to.
+check_published() {
+	local address=$BIND_ADDRESS answer='' connection
 	if [[ $address == 0.0.0.0 ]]; then address=127.0.0.1; fi
 	exec {connection}<>"/dev/tcp/$address/$PORT"
-	printf '%s %s HTTP/1.0\r\nHost: localhost\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
-		"$1" "$2" "$smoke_header" "${#3}" "$3" >&"$connection"
-	timeout 10 cat <&"$connection"
+	printf 'GET /proxy-health HTTP/1.0\r\nHost: localhost\r\n\r\n' >&"$connection"
+	read -r -t 10 answer <&"$connection" || true
 	exec {connection}>&-
+	[[ $answer == HTTP/* ]] || die "no answer comes from port $PORT on $address: $answer" "See: docker logs $PORT_CONTAINER"
 }
 
 # choose_smoke_job: a short job of a queue that some worker of the stack takes from.
@@ -225,15 +236,12 @@ choose_smoke_job() {
 
 # With login it takes a token, which is revoked at the end; one that an interrupted run has left expires.
 smoke_check() {
-	local smoke_header=''
-	if [[ $AUTH == off ]]; then
-		run_smoke_job
-		return
+	if [[ $AUTH == on ]]; then
+		people tokens revoke build >/dev/null 2>&1 || true
+		http_headers="Authorization: Bearer $(people tokens add build --days 0.01 2>/dev/null)\r\n"
+		trap 'people tokens revoke build' EXIT
 	fi
-	people tokens revoke build >/dev/null 2>&1 || true
-	smoke_header=$(printf 'Authorization: Bearer %s\r\n_' "$(people tokens add build --days 0.01 2>/dev/null)")
-	smoke_header=${smoke_header%_}
-	trap 'people tokens revoke build' EXIT
+	check_published
 	run_smoke_job
 }
 
@@ -271,14 +279,6 @@ has_to_wait() {
 	[[ $running =~ \"queue\":\ *\"$smoke_queue\" ]]
 }
 
-# warn: what has been said aloud, and is a danger all the same.
-warn() {
-	if [[ $AUTH == off ]] && ! on_loopback; then
-		printf '\nwarning: AUTH=off, so whoever can reach %s may do everything. To have people log in: AUTH=on ./build.sh\n' \
-			"$BIND_ADDRESS" >&2
-	fi
-}
-
 # let_first_in: where people log in and nobody may yet, an administrator. The password is shown only now.
 let_first_in() {
 	local shown
@@ -304,6 +304,14 @@ say_goodbye() {
 		  docker logs -f $CELERY_CONTAINER   each job as it starts and ends
 		  ./stop.sh                            stop everything; the jobs stay
 	TEXT
+	if [[ $TLS == on && -z $TLS_CERT ]]; then how_to_trust; fi
+	if on_loopback; then return; fi
+	if [[ $AUTH == off ]]; then
+		warn 'AUTH is off, and other machines can reach the stack: everybody there may do everything.'
+	fi
+	if [[ $TLS == off ]]; then
+		warn 'TLS is off, and other machines can reach the stack: whoever is on the way reads and changes everything.'
+	fi
 }
 
 main "$@"

@@ -17,6 +17,13 @@ SESSION_LIFETIME=${SESSION_LIFETIME:-43200}  # seconds that a person stays logge
 STREAMS_PER_PERSON=${STREAMS_PER_PERSON:-50} # open event streams of one person or token in each Gunicorn process
 AUDIT_EXPIRES=${AUDIT_EXPIRES:-31536000}     # seconds it is kept who did what
 
+# --- TLS -----------------------------------------------------------------------------------------
+TLS=${TLS:-}             # on or off; empty: on beyond loopback, or with TLS_CERT
+TLS_CERT=${TLS_CERT:-}   # your own certificate with all of its chain, and ...
+TLS_KEY=${TLS_KEY:-}     # ... its key; empty: the stack makes an authority of its own
+HTTP_PORT=${HTTP_PORT:-} # a second published port, which sends people on to TLS; empty: none
+ACME_DIR=${ACME_DIR:-}   # what is in this folder is shown at HTTP_PORT, for Let's Encrypt
+
 # --- where it keeps things -----------------------------------------------------------------------
 DB_DIR=${DB_DIR:-$WARREN_DIR/db}                        # mounted at /db: the ledger; a name without a slash is a volume
 EXPORTS_DIR=${EXPORTS_DIR:-}                            # mounted at /exports: CSV files; empty: beside the ledger
@@ -85,6 +92,20 @@ BEAT_CONTAINER=${PREFIX}_beat_container
 # On containers, networks and the broker's volume: whose they are (see ops/ownership.sh).
 STACK_LABELS=(--label "warren.stack=$PREFIX" --label "warren.dir=$WARREN_DIR")
 
+# on_loopback: can only this machine reach the stack?
+on_loopback() { [[ $BIND_ADDRESS == 127.* || $BIND_ADDRESS == localhost || $BIND_ADDRESS == ::1 ]]; }
+
+if [[ -z $TLS ]]; then
+	TLS=on
+	if on_loopback && [[ -z $TLS_CERT ]]; then TLS=off; fi
+fi
+
+# Login is switched off only by saying so, each time. The keys are there if it was ever on.
+if [[ -z $AUTH ]]; then
+	AUTH=on
+	if on_loopback && [[ ! -e $SECRETS_DIR/session_keys ]]; then AUTH=off; fi
+fi
+
 # Docker wants whole paths. A DB_DIR or EXPORTS_DIR without a slash is the name of a Docker volume.
 if [[ $DB_DIR == */* ]]; then
 	DB_DIR=$(realpath --canonicalize-missing "$DB_DIR")
@@ -93,17 +114,9 @@ fi
 if [[ -z $EXPORTS_DIR ]]; then EXPORTS_DIR=${DB_DIR}_exports; fi
 if [[ $EXPORTS_DIR == */* ]]; then EXPORTS_DIR=$(realpath --canonicalize-missing "$EXPORTS_DIR"); fi
 SECRETS_DIR=$(realpath --canonicalize-missing "$SECRETS_DIR")
+if [[ -n $ACME_DIR ]]; then ACME_DIR=$(realpath --canonicalize-missing "$ACME_DIR"); fi
 
 # Containers run as whoever runs build.sh, who then owns the files on bind mounts; but never as root.
 WARREN_UID=$EUID
 WARREN_GID=$(id --group)
 if [[ $EUID -eq 0 ]]; then WARREN_UID=10001 WARREN_GID=10001; fi
-
-# on_loopback: is the stack only for this machine?
-on_loopback() { [[ $BIND_ADDRESS == 127.* || $BIND_ADDRESS == localhost || $BIND_ADDRESS == ::1 ]]; }
-
-# Login is switched off only by saying so, each time. The keys are there if it was ever on.
-if [[ -z $AUTH ]]; then
-	AUTH=on
-	if on_loopback && [[ ! -e $SECRETS_DIR/session_keys ]]; then AUTH=off; fi
-fi

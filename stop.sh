@@ -51,7 +51,8 @@ purge() {
 	fi
 	purge_place 'exported files' "$EXPORTS_DIR" '*.csv' '*.part'
 	purge_place 'ledger' "$DB_DIR" 'backend.db*'
-	purge_place 'secrets' "$SECRETS_DIR" '*_password' rabbitmq_definitions.json 'database_url*' smtp_url 'notify_*' tools
+	purge_place 'secrets' "$SECRETS_DIR" '*_password' rabbitmq_definitions.json 'database_url*' smtp_url 'notify_*' tools \
+		'authority.*' tls
 }
 
 # purge_place WHAT FOLDER_OR_VOLUME PATTERN...: remove the files that match, or the volume, if they are this stack's.

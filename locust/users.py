@@ -45,6 +45,7 @@ class WarrenUser(FastHttpUser):
     """What all users can do."""
 
     abstract = True
+    insecure = False  # as a browser does it: with TLS, only a certificate that is trusted will do
     # Warren answers everything in a few seconds, or says that it cannot.
     connection_timeout = 10.0
     network_timeout = 10.0

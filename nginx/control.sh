@@ -1,14 +1,18 @@
 #!/bin/bash
 # Start, reload and check Nginx, which looks a name up only once, when it reads its configuration. So the
 # address of the Flask container is written to a file that nginx.conf includes, and written again, with a
-# reload, whenever the name has another address: after a renewal, a crash or a reboot.
+# reload, whenever the name has another address: after a renewal, a crash or a reboot. A new certificate is a reason
+# to reload, too.
 set -Eeuo pipefail
 
 CONFIG=/etc/warren/nginx.conf
 UPSTREAM=/tmp/upstream.conf
-LOADED=/tmp/loaded.conf # a copy of what Nginx has read
+LOGIN=/tmp/login.conf LISTEN=/tmp/listen.conf REDIRECT=/tmp/redirect.conf
+LOADED=/tmp/loaded.conf           # a copy of what Nginx has read
+CERTIFICATE=/tmp/certificate.hash # of the one that it has read
 DRAINING=/tmp/draining
 LIFE=/run/warren/life BORROWED=/tmp/borrowed # see port.py
+TLS=${TLS:-off} HTTP_PORT=${HTTP_PORT:-}     # a container from before there was TLS has neither
 
 # The line for nginx.conf. Without Flask it is a port where nothing listens: 503 at once, and / is served.
 upstream() {
@@ -19,12 +23,40 @@ upstream() {
 	printf 'server %s max_fails=0;\n' "$address"
 }
 
+# Whether people log in, and how the published port is served, and HTTP_PORT, from where people are sent on to it. 443 need not be named.
+entrances() {
+	local at
+	printf "map \$host \$login {\n\tdefault %s;\n}\n" "${AUTH:-off}" >"$LOGIN"
+	if [[ $TLS == on ]]; then echo 'include /etc/warren/tls.conf;'; else echo 'listen 8080;'; fi >"$LISTEN"
+	if [[ -n $HTTP_PORT ]]; then
+		at=:$PORT
+		if [[ $at == :443 ]]; then at=; fi
+		sed "s/@PORT@/$at/" /etc/warren/redirect.conf
+	fi >"$REDIRECT"
+}
+
 # A configuration with a mistake in it is refused here, and Nginx goes on with the one it has.
-reload() {
+try() {
+	entrances
 	nginx -c "$CONFIG" -q -t
+}
+
+configuration() { cat "$CONFIG" /etc/warren/tls.conf /etc/warren/redirect.conf; }
+certificate() {
+	if [[ $TLS == on ]]; then sha256sum </run/tls/server.pem; fi
+}
+
+# What Nginx is going to read, and what tells later whether it would be something else by then.
+prepare() {
 	upstream >"$UPSTREAM"
+	configuration >"$LOADED"
+	certificate >"$CERTIFICATE"
+}
+
+reload() {
+	try
+	prepare
 	nginx -c "$CONFIG" -s reload
-	cp "$CONFIG" "$LOADED"
 }
 
 # A reload or a stop closes idle connections, also one on which a client is just sending its next request. So before a
@@ -37,6 +69,7 @@ drain() {
 # The planned reload. It is over when the processes with the earlier configuration have answered everything.
 replace() {
 	local half
+	try
 	if [[ ! -e $DRAINING ]]; then drain; fi
 	reload
 	for ((half = 0; half < 14; half++)); do
@@ -46,9 +79,9 @@ replace() {
 	rm -f "$DRAINING"
 }
 
-# The planned reload, if the configuration is not the one that was loaded.
+# The planned reload, if configuration or certificate are not what was loaded.
 refresh() {
-	if ! cmp --silent "$CONFIG" "$LOADED"; then replace; fi
+	if [[ $(configuration) != "$(<"$LOADED")" || $(certificate) != "$(<"$CERTIFICATE")" ]]; then replace; fi
 }
 
 check() {
@@ -65,14 +98,16 @@ check() {
 	find "$DRAINING" -mmin +0.5 -delete 2>/dev/null || true
 	now=$(upstream)
 	# While Flask is gone its old address is as good as any: it mostly comes back with it.
-	if [[ ! -e $DRAINING && $now != *127.0.0.1:1* && $now != "$(<"$UPSTREAM")" ]]; then reload; fi
+	if [[ -e $DRAINING ]]; then return; fi
+	if [[ $now != *127.0.0.1:1* && $now != "$(<"$UPSTREAM")" ]]; then reload; fi
+	# In the background, for this takes longer than a healthcheck may. What it says goes to the log.
+	if [[ $(certificate) != "$(<"$CERTIFICATE")" ]]; then replace <&- &>/proc/1/fd/2 & fi
 }
 
 case ${1:-} in
 start)
-	upstream >"$UPSTREAM"
-	printf "map \$host \$login {\n\tdefault %s;\n}\n" "$AUTH" >/tmp/login.conf
-	cp "$CONFIG" "$LOADED"
+	entrances
+	prepare
 	exec /etc/warren/port.py borrow nginx -c "$CONFIG" -g 'daemon off;'
 	;;
 drain | replace | refresh | check) "$1" ;;

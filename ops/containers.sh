@@ -177,7 +177,7 @@ describe_worker() {
 	)
 }
 
-# A published port cannot pass from one container to another. So its owner is never renewed, except for another port.
+# A published port cannot pass from one container to another. So its owner is never renewed, except for other ports.
 describe_port() {
 	describe port nginx 32m "$FRONT_NETWORK"
 	arguments+=(
@@ -186,9 +186,13 @@ describe_port() {
 		--volume "$PORT_VOLUME:/run/warren"
 		--health-cmd 'timeout 3 /etc/warren/port.py borrow true' --health-interval 5s
 	)
-	command=(/etc/warren/port.py hold)
+	command=(/etc/warren/port.py hold 8080)
+	if [[ -n $HTTP_PORT ]]; then
+		arguments+=(--publish "$BIND_ADDRESS:$HTTP_PORT:8082")
+		command+=(8082)
+	fi
 	config_files=("$WARREN_DIR/nginx/port.py")
-	only_for=("$BIND_ADDRESS:$PORT")
+	only_for=("$BIND_ADDRESS:$PORT:$HTTP_PORT")
 }
 
 describe_nginx() {
@@ -205,6 +209,25 @@ describe_nginx() {
 		# The folder, because files come and go in it: see ops/tools.sh
 		--mount "type=bind,source=$SECRETS_DIR/tools,target=/run/tools,readonly"
 	)
+	pass TLS HTTP_PORT
+	if [[ $TLS == on ]]; then
+		# The folder, because a new certificate is a new file
+		arguments+=(--mount "type=bind,source=$SECRETS_DIR/tls,target=/run/tls,readonly")
+		pass PORT
+	fi
+	if [[ -n $ACME_DIR ]]; then arguments+=(--mount "type=bind,source=$ACME_DIR,target=/usr/share/acme,readonly"); fi
+}
+
+# describe_openssl COMMAND...: one of nginx/certificate.sh.
+describe_openssl() {
+	describe openssl nginx "$NGINX_MEMORY" none
+	arguments+=(
+		--interactive --restart no --no-healthcheck
+		--mount "type=bind,source=$WARREN_DIR/nginx,target=/etc/warren,readonly"
+		--mount "type=bind,source=$SECRETS_DIR,target=/secrets"
+	)
+	pass PREFIX
+	command=(/etc/warren/certificate.sh "$@")
 }
 
 # --- making and renewing -------------------------------------------------------------------------
@@ -379,7 +402,7 @@ remove_containers() {
 	remove_role flask
 	remove_role worker beat
 	remove_role rabbitmq
-	remove_role migrate backup restore
+	remove_role migrate backup restore openssl
 }
 
 # remove_role ROLE...: all containers of these roles at once; `docker stop` with many names does not wait for each.

@@ -12,7 +12,7 @@ usage() {
 	cat <<-HELP
 		Usage: ops/flower.sh start [--new-password] | stop
 
-		Starts Flower for the running stack $PREFIX, at http://localhost:$PORT/flower/, or stops it. It shows each worker and
+		Starts Flower for the running stack $PREFIX, at $(stack_url)/flower/, or stops it. It shows each worker and
 		each job that begins after the start. Nothing can be changed there.
 
 		The workers send events of their jobs only while it runs. Stop it while RabbitMQ is up, or they cannot be told:

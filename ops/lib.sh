@@ -12,6 +12,9 @@ die() {
 	exit 1
 }
 
+# warn MESSAGE: of something that is allowed, but should not stay so.
+warn() { printf 'warning: %s\n' "$1" >&2; }
+
 # help_if_asked "$@": if an argument is -h or --help, print the script's usage and end. What comes after -- is
 # for another program.
 help_if_asked() {
@@ -70,10 +73,10 @@ all_of() {
 
 # stack_url: where people on this machine find the stack.
 stack_url() {
-	case $BIND_ADDRESS in
-	127.0.0.1 | 0.0.0.0) printf 'http://localhost:%s' "$PORT" ;;
-	*) printf 'http://%s:%s' "$BIND_ADDRESS" "$PORT" ;;
-	esac
+	local scheme=http host=$BIND_ADDRESS
+	if [[ $TLS == on ]]; then scheme=https; fi
+	case $host in 127.0.0.1 | 0.0.0.0) host=localhost ;; esac
+	printf '%s://%s:%s' "$scheme" "$host" "$PORT"
 }
 
 # --- questions to Docker -------------------------------------------------------------------------

@@ -10,7 +10,8 @@ preflight() {
 	check_owner DB_DIR
 	check_owner EXPORTS_DIR
 	check_owner SECRETS_DIR
-	check_port
+	check_port PORT 8080
+	if [[ -n $HTTP_PORT ]]; then check_port HTTP_PORT 8082; fi
 	check_disk
 	check_folders
 	check_file_system "$(file_system_of "$DB_DIR")" "$DB_DIR"
@@ -34,6 +35,7 @@ check_settings() {
 		die 'SMTP_URL is not the address of a mail server' \
 			'Write smtp://user:password@host:port or smtps://..., with %40 for an @ in the password and so on.'
 	check_notices
+	check_tls
 	check_queues "$CELERY_QUEUES"
 }
 
@@ -54,16 +56,38 @@ check_notices() {
 	fi
 }
 
-# A port is free if nobody answers there, or if it is ours already.
+# What openssl has to look at comes later, when there is an image that has it: see ops/tls.sh.
+check_tls() {
+	local name
+	[[ $TLS == on || $TLS == off ]] || die "TLS=$TLS is neither on nor off" 'Correct TLS, or unset it.'
+	[[ -n $TLS_CERT || -z $TLS_KEY ]] || die 'TLS_KEY is given without TLS_CERT' 'Give both, or none of them.'
+	[[ -n $TLS_KEY || -z $TLS_CERT ]] || die 'TLS_CERT is given without TLS_KEY' 'Give both, or none of them.'
+	for name in TLS_CERT TLS_KEY; do
+		if [[ -z ${!name} ]]; then continue; fi
+		[[ -f ${!name} ]] || die "$name: there is no file ${!name}" "Correct $name, or unset TLS_CERT and TLS_KEY."
+		[[ -r ${!name} ]] || die "$name: $(id -un) cannot read ${!name}" 'Let its owner run this, or root.'
+	done
+	if [[ -n $HTTP_PORT ]]; then
+		[[ $TLS == on ]] || die 'HTTP_PORT sends people on to TLS, but TLS is off' 'Set TLS=on, or unset HTTP_PORT.'
+		[[ $HTTP_PORT =~ ^[1-9][0-9]*$ && $HTTP_PORT -le 65535 && $HTTP_PORT != "$PORT" ]] ||
+			die "HTTP_PORT=$HTTP_PORT is not another port beside PORT=$PORT" 'Use a number from 1 to 65535.'
+	fi
+	if [[ -n $ACME_DIR ]]; then
+		[[ -n $HTTP_PORT ]] || die 'ACME_DIR is shown at HTTP_PORT, which is not set' 'Set HTTP_PORT=80, or unset ACME_DIR.'
+		[[ -d $ACME_DIR ]] || die "ACME_DIR: there is no folder $ACME_DIR" "Make it: mkdir -p $ACME_DIR"
+	fi
+}
+
+# check_port SETTING PORT_INSIDE: a port is free if nobody answers there, or if it is ours already.
 check_port() {
-	local address=$BIND_ADDRESS name
+	local wanted=${!1} address=$BIND_ADDRESS name
 	if [[ $address == 0.0.0.0 ]]; then address=127.0.0.1; fi
 	for name in "$PORT_CONTAINER" "$NGINX_CONTAINER"; do # Nginx: in version 1.0
-		if docker port "$name" 8080/tcp 2>/dev/null | grep --quiet --line-regexp --fixed-strings "$BIND_ADDRESS:$PORT"; then return; fi
+		if docker port "$name" "$2/tcp" 2>/dev/null | grep --quiet --line-regexp --fixed-strings "$BIND_ADDRESS:$wanted"; then return; fi
 	done
-	if (exec 3<>"/dev/tcp/$address/$PORT") 2>/dev/null; then
-		die "port $PORT on $address is in use by another program" \
-			"Stop that one, or choose another port: PORT=$((PORT + 10)) ./build.sh"
+	if (exec 3<>"/dev/tcp/$address/$wanted") 2>/dev/null; then
+		die "port $wanted on $address is in use by another program" \
+			"Stop that one, or choose another port: $1=$((wanted + 10)) ./build.sh"
 	fi
 }
 

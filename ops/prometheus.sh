@@ -12,7 +12,7 @@ usage() {
 	cat <<-HELP
 		Usage: ops/prometheus.sh start [--new-password] | stop
 
-		Starts Prometheus for the running stack $PREFIX, at http://localhost:$PORT/prometheus/, or stops it. It asks Flask,
+		Starts Prometheus for the running stack $PREFIX, at $(stack_url)/prometheus/, or stops it. It asks Flask,
 		RabbitMQ and each worker for their figures every 15 s, and shows alerts, each with what to do. It keeps the
 		figures for PROMETHEUS_RETENTION ($PROMETHEUS_RETENTION) and on at most PROMETHEUS_SIZE ($PROMETHEUS_SIZE), also while it is stopped.
 

@@ -12,7 +12,7 @@ usage() {
 	cat <<-HELP
 		Usage: ops/rabbitmq_ui.sh start [--new-password] | stop
 
-		Shows RabbitMQ's own page for the running stack $PREFIX, at http://localhost:$PORT/rabbitmq/, or stops showing it: the
+		Shows RabbitMQ's own page for the running stack $PREFIX, at $(stack_url)/rabbitmq/, or stops showing it: the
 		queues with their lengths, connections, exchanges, policies and the node. Nothing can be changed there. It has
 		no rates, because RabbitMQ's statistics are off; ./monitor_queue.sh and ops/prometheus.sh have them.
 

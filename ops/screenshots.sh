@@ -26,4 +26,4 @@ usage() {
 help_if_asked "$@"
 
 python=$(ops/python_env.sh tests tests/requirements.txt)
-exec "$python" -m tests.browser.screenshots --url "http://localhost:$PORT" "$@"
+exec "$python" -m tests.browser.screenshots --url "$(stack_url)" "$@"

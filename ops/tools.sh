@@ -65,7 +65,8 @@ describe_prometheus() {
 		# Go frees memory earlier when it comes near to this.
 		--env "GOMEMLIMIT=$((memory * 9 / 10))"
 	)
-	pass PREFIX PORT PROMETHEUS_RETENTION PROMETHEUS_SIZE
+	arguments+=(--env "URL=$(stack_url)")
+	pass PREFIX PROMETHEUS_RETENTION PROMETHEUS_SIZE
 }
 
 describe_flower() {

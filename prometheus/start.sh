@@ -10,5 +10,5 @@ exec prometheus \
 	--storage.tsdb.retention.time="$PROMETHEUS_RETENTION" \
 	--storage.tsdb.retention.size="$PROMETHEUS_SIZE" \
 	--web.listen-address=:8080 \
-	--web.external-url="http://localhost:$PORT/prometheus/" \
+	--web.external-url="$URL/prometheus/" \
 	--log.level=warn

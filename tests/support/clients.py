@@ -44,7 +44,7 @@ def asking(stack: Stack) -> Iterator[Answers]:
     """Let the clients ask while the block runs: they submit jobs, ask for their state, and look at the front page."""
     answers, stop = Answers(), threading.Event()
     with ThreadPoolExecutor(CLIENTS) as pool:
-        running = [pool.submit(_ask, stack.url, number, answers, stop) for number in range(CLIENTS)]
+        running = [pool.submit(_ask, stack, number, answers, stop) for number in range(CLIENTS)]
         try:
             yield answers
         finally:
@@ -53,11 +53,12 @@ def asking(stack: Stack) -> Iterator[Answers]:
         one.result()
 
 
-def _ask(url: str, number: int, answers: Answers, stop: threading.Event) -> None:
+def _ask(stack: Stack, number: int, answers: Answers, stop: threading.Event) -> None:
     dice = Random(number)
     headers = {"Connection": "close"} if number % 2 else {}
     mine: list[str] = []
-    with httpx.Client(base_url=url, timeout=30, headers=headers) as http:
+    http2 = number % 4 == 0  # with TLS, that is: without it nobody agrees on it
+    with httpx.Client(base_url=stack.url, timeout=30, headers=headers, verify=stack.trust, http2=http2) as http:
         while not stop.is_set():
             requests = [http.build_request("GET", "/"), http.build_request("POST", "/flask/add", json={"a": 1, "b": 2})]
             if mine:

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import sqlite3
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -33,12 +34,12 @@ BUILD_TIMEOUT = 900
 class Stack:
     """A running stack of its own: another prefix, port, database and secrets than anything else on the machine."""
 
-    def __init__(self, prefix: str, folder: Path, *, root: Path = ROOT) -> None:
+    def __init__(self, prefix: str, folder: Path, *, root: Path = ROOT, tls: bool = False) -> None:
         """Describe a stack that keeps its files in `folder` and whose scripts are in `root`; `build` starts it."""
         self.prefix = prefix
         self.root = root
         self.port = free_port()
-        self.url = f"http://localhost:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://localhost:{self.port}"
         self.db = folder / "db"
         self.secrets = folder / "secrets" / prefix
         #: What the project's scripts have to be told to mean this stack.
@@ -49,7 +50,11 @@ class Stack:
             "SECRETS_DIR": str(self.secrets),
             # A worker that is stopped puts its jobs back 10 s before this; with the default of 30 tests would wait.
             "STOP_TIMEOUT": "20",
+            "TLS": "on" if tls else "off",
         }
+        #: The certificate of the stack's own authority, and whom its clients trust: `build` adds this one.
+        self.authority = self.secrets / "authority.pem"
+        self.trust = ssl.create_default_context()
         self.port_container = f"{prefix}_port_container"
         self.nginx = f"{prefix}_nginx_container"
         self.flask = f"{prefix}_flask_container"
@@ -57,12 +62,14 @@ class Stack:
         self.celery = f"{prefix}_celery_container"
         self.beat = f"{prefix}_beat_container"
         self.network = f"{prefix}_network"
-        self.http = httpx.Client(base_url=self.url, timeout=30)
+        self.http = httpx.Client(base_url=self.url, timeout=30, verify=self.trust)
 
     def build(self) -> None:
         """Build and start it, in place of what a killed run may have left."""
         self.clear()
         self.run("./build.sh", timeout=BUILD_TIMEOUT)
+        if self.env["TLS"] == "on":
+            self.trust.load_verify_locations(self.authority)
 
     def clear(self) -> None:
         """Remove what a killed run may have left, also one from another copy of the project."""
