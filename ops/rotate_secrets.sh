@@ -25,7 +25,7 @@ usage() {
 		($STOP_TIMEOUT s) is over is put back, and runs again. If it was interrupted, run it again.
 
 		  broker         the passwords of all users of RabbitMQ
-		  session_keys   what the sessions of people who have logged in are signed with; they stay logged in
+		  session_keys   what sessions are signed with. People stay logged in, unless it is renewed twice
 		  tools          the passwords of Prometheus, Flower and RabbitMQ's page, as far as they run; shown once
 		  notify_secret  what notices are signed with; only if it is named, because their receiver has to know it
 
@@ -122,20 +122,6 @@ remove_earlier_users() {
 
 # --- the others ----------------------------------------------------------------------------------
 
-# One key in each line: Flask signs with the first, and accepts the second, too. If it does not sign with the first yet,
-# an earlier run was interrupted: one more key would push out the one that sessions are signed with.
-renew_session_key() {
-	local file=$SECRETS_DIR/session_keys newest
-	if [[ ! -s $file ]]; then
-		echo 'There are none: nobody has to log in.'
-		return
-	fi
-	read -r newest <"$file"
-	if [[ $(docker exec "$FLASK_CONTAINER" head --lines 1 /run/secrets/session_keys) == "$newest" ]]; then
-		keep_secret session_keys "$(new_password)"$'\n'"$newest"
-	fi
-}
-
 # A tool that does not run has no password: its next start makes one.
 renew_passwords_of_tools() {
 	local tool
@@ -170,8 +156,7 @@ tell_what_is_left() {
 			printf '%s is the address of another server. If it has a password: change it there, then run ./build.sh with the new address.\n' "${file^^}"
 		fi
 	done
-	echo 'Backups that were made before have the earlier secrets in them. None of those is good any more, except on a stack
-that is restored from them.'
+	echo 'Backups that were made before have the earlier secrets in them. After a restore from one of these, run this again.'
 }
 
 main "$@"

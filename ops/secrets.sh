@@ -52,6 +52,20 @@ new_password() { head --bytes 24 /dev/urandom | basenc --base64url; }
 # What notices are signed with, in the form of https://www.standardwebhooks.com
 new_notify_secret() { printf 'whsec_%s' "$(head --bytes 32 /dev/urandom | base64 --wrap 0)"; }
 
+# renew_session_key: one key is in each line; Flask signs with the first, and accepts the second, too. If it does not sign with the first yet,
+# an earlier run was interrupted: one more key would push out the one that sessions are signed with.
+renew_session_key() {
+	local file=$SECRETS_DIR/session_keys newest
+	if [[ ! -s $file ]]; then
+		echo 'There are none: nobody has to log in.'
+		return
+	fi
+	read -r newest <"$file"
+	if [[ $(docker exec "$FLASK_CONTAINER" head --lines 1 /run/secrets/session_keys) == "$newest" ]]; then
+		keep_secret session_keys "$(new_password)"$'\n'"$newest"
+	fi
+}
+
 # keep_secret NAME TEXT: as a file of SECRETS_DIR.
 keep_secret() {
 	local file=$SECRETS_DIR/$1
