@@ -52,8 +52,8 @@ new_password() { head --bytes 24 /dev/urandom | basenc --base64url; }
 # What notices are signed with, in the form of https://www.standardwebhooks.com
 new_notify_secret() { printf 'whsec_%s' "$(head --bytes 32 /dev/urandom | base64 --wrap 0)"; }
 
-# renew_session_key: one key is in each line; Flask signs with the first, and accepts the second, too. If it does not sign with the first yet,
-# an earlier run was interrupted: one more key would push out the one that sessions are signed with.
+# renew_session_key: one key is in each line; Flask signs with the first, and accepts the second, too. If it does not
+# sign with the first yet, an earlier run was interrupted: one more key would push out the one that it signs with.
 renew_session_key() {
 	local file=$SECRETS_DIR/session_keys newest
 	if [[ ! -s $file ]]; then

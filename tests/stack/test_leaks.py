@@ -1,10 +1,9 @@
 """No secret stands where it does not belong: in images, containers, logs, answers, or on a command line.
 
-The search itself is tested, too: it has to find what is planted on purpose in each of these places.
+At the end something is planted on purpose in each place, and has to be found there.
 """
 
 import base64
-import json
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -227,53 +226,6 @@ def test_no_secret_is_on_a_command_line_while_scripts_run(stack: Stack) -> None:
 
 
 # --- what is planted is found -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        lambda secret: secret,
-        lambda secret: base64.b64encode(secret.encode()).decode(),
-        *[
-            lambda secret, user=user: base64.b64encode(f"{user}:{secret}@host".encode()).decode()
-            for user in ("a", "ab", "abc")
-        ],
-        lambda secret: base64.urlsafe_b64encode(f"?>{secret}".encode()).decode(),
-        lambda secret: secret.encode().hex(),
-        lambda secret: f"amqp://user:{secret.replace('/', '%2F')}@host",
-        lambda secret: json.dumps({"password": secret}),
-    ],
-)
-def test_the_search_finds_a_secret_however_it_is_written(written: Callable[[str], str]) -> None:
-    for _ in range(50):
-        secret = base64.b64encode(secrets.token_bytes(24)).decode()
-        searching = Search({"it": secret, "another": secrets.token_urlsafe(24)})
-        text = b"\xff\n before " + written(secret).encode() + b" after \0"
-        assert searching.text(text) == {"it"}
-        assert searching.text(text.replace(written(secret)[8:].encode(), b"")) == set()
-
-
-def test_the_search_reads_each_kind_of_file(tmp_path: Path) -> None:
-    lines = [secrets.token_urlsafe(24) for _ in range(9)]
-    (tmp_path / "tools").mkdir()
-    users = [{"name": "one", "password_hash": lines[0]}, {"name": "two", "password_hash": lines[1]}]
-    files = {
-        "rabbitmq_definitions.json": json.dumps({"users": users}),
-        "worker_password": lines[2] + "\n",
-        "session_keys": f"{lines[3]}\n{lines[4]}\n",
-        "tools/flower": f"operator:{{SSHA}}{lines[5]}\n",
-        "database_url": f"postgresql+psycopg://warren:{lines[6]}@host/warren\n",
-        "notify_url": f"https://host/path?token={lines[7]}\n",
-        "tls.pem": f"-----BEGIN CERTIFICATE-----\nno secret at all\n-----END CERTIFICATE-----\n"
-        f"-----BEGIN PRIVATE KEY-----\n{lines[8]}\n-----END PRIVATE KEY-----\n",
-        ".stack": "a name that is long enough\n",
-    }
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    expected = [*lines[:5], f"{{SSHA}}{lines[5]}", lines[6], f"token={lines[7]}", lines[8]]
-    assert sorted(leaks.secrets_in(tmp_path).values()) == sorted(expected)
-    (tmp_path / "database_url").write_text("sqlite:////db/backend.db\n")
-    assert not any(name.startswith("database_url") for name in leaks.secrets_in(tmp_path))
 
 
 @pytest.fixture

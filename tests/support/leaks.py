@@ -58,7 +58,13 @@ def _in_file(text: str) -> Iterator[str]:
 def forms(secret: str) -> set[bytes]:
     """Return the ways in which a secret may be written."""
     plain = secret.encode()
-    found = {plain, quote(secret, safe="").encode(), plain.hex().encode(), plain.hex().upper().encode()}
+    found = {
+        plain,
+        quote(secret).encode(),
+        quote(secret, safe="").encode(),
+        plain.hex().encode(),
+        plain.hex().upper().encode(),
+    }
     # Three bytes are four characters. So it depends on the bytes before it which characters the secret becomes; and the
     # first and the last one belong to its neighbours, too.
     for before, lost in enumerate((0, 2, 3)):
