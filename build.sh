@@ -166,6 +166,7 @@ start_containers() {
 start_rabbitmq() {
 	describe_rabbitmq
 	renew "$RABBITMQ_CONTAINER"
+	teach_rabbitmq <"$SECRETS_DIR/rabbitmq_definitions.json"
 }
 
 start_port() {
@@ -182,16 +183,6 @@ migrate() {
 	docker run --rm "${arguments[@]}" "$image" "${command[@]}" ||
 		die 'the ledger could not be brought to its newest schema' 'What it said is above. Nothing that runs was touched.'
 	mv "$file.new" "$file"
-}
-
-start_flask() {
-	describe_flask
-	renew_beside "$FLASK_CONTAINER"
-}
-
-start_beat() {
-	describe_beat
-	renew "$BEAT_CONTAINER"
 }
 
 start_nginx() {

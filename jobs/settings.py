@@ -14,6 +14,7 @@ class Settings(BaseSettings):
     database_url: str = "sqlite:////db/backend.db"
     broker_host: str = "localhost"
     broker_user: str = "publisher"
+    monitor_user: str = "monitor"
     #: Where ``database_url``, passwords, ``smtp_url`` and the addresses of notices are mounted, where needed.
     secrets_dir: Path = Path("/run/secrets")
 

@@ -44,6 +44,29 @@ secret() {
 	config_files+=("$SECRETS_DIR/$1")
 }
 
+# broker_user ROLE NAME: who the container is at RabbitMQ: NAME_USER, with the password in /run/secrets/NAME_password.
+broker_user() {
+	local user
+	user=$(newest_user "$1")
+	arguments+=(--env "${2^^}_USER=$user")
+	secret "${user}_password" "${2}_password"
+}
+
+# newest_user ROLE: RabbitMQ's user for this role. After each renewal of its password that is another one, publisher_2
+# in place of publisher: so both may log in until nobody needs the earlier one (see ops/rotate_secrets.sh).
+newest_user() {
+	{
+		printf '%s\n' "$1"
+		users_of "$1"
+	} | tail -n 1
+}
+
+# users_of ROLE: those that have a password, the newest last.
+users_of() {
+	find "$SECRETS_DIR" -maxdepth 1 -regextype egrep -regex ".*/$1(_[0-9]+)?_password" -printf '%f\n' |
+		sed 's/_password$//' | sort -V
+}
+
 # pass NAME...: hand these settings to the container.
 pass() {
 	local name
@@ -61,6 +84,7 @@ describe_rabbitmq() {
 		--env "RABBITMQ_WATERMARK=$((memory * 6 / 10))"
 	)
 	secret rabbitmq_definitions.json rabbitmq_definitions.json
+	config_files=() # not only at the start: see teach_rabbitmq
 }
 
 # It only brings the ledger's schema up to date, with the address that is going to be everybody's (see migrate).
@@ -120,21 +144,21 @@ describe_python() {
 describe_flask() {
 	describe_python flask flask "$FLASK_MEMORY" "$NETWORK"
 	second_network=$FRONT_NETWORK
-	arguments+=(--volume "$EXPORTS_DIR:/exports:ro" --env BROKER_USER=publisher)
+	arguments+=(--volume "$EXPORTS_DIR:/exports:ro")
 	pass WEB_PROCESSES WEB_THREADS WEB_STREAMS AUTH
 	if [[ $AUTH == on ]]; then
 		pass SESSION_LIFETIME STREAMS_PER_PERSON
 		secret session_keys session_keys
 	fi
-	secret publisher_password broker_password
-	secret monitor_password monitor_password
+	broker_user publisher broker
+	broker_user monitor monitor
 }
 
 describe_beat() {
 	describe_python beat celery "$BEAT_MEMORY" "$NETWORK"
-	arguments+=(--volume "$EXPORTS_DIR:/exports" --env BROKER_USER=publisher)
-	secret publisher_password broker_password
-	secret monitor_password monitor_password
+	arguments+=(--volume "$EXPORTS_DIR:/exports")
+	broker_user publisher broker
+	broker_user monitor monitor
 	pass_notices
 	# Beat sends the notices, and can reach out only then.
 	if [[ -s $SECRETS_DIR/notify_url ]]; then
@@ -160,11 +184,11 @@ describe_worker() {
 		--label "warren.queues=$2" --label "warren.concurrency=$3"
 		# A name that stands for all workers: whoever looks it up gets the addresses of those that run.
 		--network-alias "${PREFIX}_workers"
-		--env BROKER_USER=worker --env "WORKER_NAME=$1"
+		--env "WORKER_NAME=$1"
 		--env "CELERY_QUEUES=$2" --env "CELERY_CONCURRENCY=$3"
 	)
 	pass CELERY_PREFETCH RETIRE_TIMEOUT
-	secret worker_password broker_password
+	broker_user worker broker
 	pass_notices
 	# Only a worker that sends mail can reach out. What build.sh was told counts for workers that are added, too.
 	if [[ -s $SECRETS_DIR/smtp_url ]]; then
@@ -362,6 +386,19 @@ mend_beside() {
 # tell_nginx COMMAND: one of nginx/control.sh; if there is an Nginx yet.
 tell_nginx() {
 	if container_running "$NGINX_CONTAINER"; then docker exec "$NGINX_CONTAINER" /etc/warren/control.sh "$1"; fi
+}
+
+# teach_rabbitmq: let the running broker know the definitions on standard input. So no change of them needs a restart.
+teach_rabbitmq() { docker exec --interactive "$RABBITMQ_CONTAINER" learn_definitions; }
+
+start_flask() {
+	describe_flask
+	renew_beside "$FLASK_CONTAINER"
+}
+
+start_beat() {
+	describe_beat
+	renew "$BEAT_CONTAINER"
 }
 
 # workers: what should run, one per line: name, queues, concurrency. The first worker comes from the settings;

@@ -3,30 +3,41 @@
 # user of the containers can read.
 # Sourced after settings.sh and ops/lib.sh, never run.
 
-BROKER_USERS=(publisher worker monitor flower)
+BROKER_ROLES=(publisher worker monitor flower)
 
 make_secrets() {
-	local user file definitions
+	local role user users=()
 	chmod 700 "$SECRETS_DIR"
-	definitions=$(<"$WARREN_DIR/rabbitmq/definitions.json.template")
-	for user in "${BROKER_USERS[@]}"; do
-		file=$SECRETS_DIR/${user}_password
-		if [[ ! -s $file ]]; then keep_secret "${user}_password" "$(new_password)"; fi
-		definitions=${definitions//@${user^^}_HASH@/$(password_hash "$(<"$file")")}
+	for role in "${BROKER_ROLES[@]}"; do
+		user=$(newest_user "$role")
+		if [[ ! -s $SECRETS_DIR/${user}_password ]]; then keep_secret "${user}_password" "$(new_password)"; fi
+		users+=("$user" "$(<"$SECRETS_DIR/${user}_password")")
 	done
-	keep_secret rabbitmq_definitions.json "$definitions"
+	keep_secret rabbitmq_definitions.json "$(definitions "${users[@]}")"
 	# The first two may have a password in them. Workers that are added later find here what build.sh was told.
 	keep_if_given smtp_url "$SMTP_URL"
 	keep_if_given notify_url "$NOTIFY_URL"
 	keep_if_given notify_mail "$NOTIFY_MAIL"
-	# What notices are signed with, in the form of https://www.standardwebhooks.com
 	if [[ -n $NOTIFY_URL && ! -s $SECRETS_DIR/notify_secret ]]; then
-		keep_secret notify_secret "whsec_$(head --bytes 32 /dev/urandom | base64 --wrap 0)"
+		keep_secret notify_secret "$(new_notify_secret)"
 	fi
 	# By the first line the cookies of sessions are signed; the others were the first before.
 	if [[ $AUTH == on && ! -s $SECRETS_DIR/session_keys ]]; then keep_secret session_keys "$(new_password)$(new_password)"; fi
 	mkdir --parents "$SECRETS_DIR/tools" # what Nginx asks those for who look at the tools: see ops/tools.sh
 	give_to_containers "$SECRETS_DIR" "$SECRETS_DIR/tools"
+}
+
+# definitions USER PASSWORD...: what RabbitMQ is to know: queues, permissions, and one user for each role.
+definitions() {
+	local text role
+	text=$(<"$WARREN_DIR/rabbitmq/definitions.json.template")
+	while (($#)); do
+		role=${1%%_*}
+		text=${text//@${role^^}@/$1}
+		text=${text//@${role^^}_HASH@/$(password_hash "$2")}
+		shift 2
+	done
+	printf '%s\n' "$text"
 }
 
 # keep_if_given NAME TEXT: as a file of SECRETS_DIR; no file if the text is empty.
@@ -39,6 +50,23 @@ keep_if_given() {
 }
 
 new_password() { head --bytes 24 /dev/urandom | basenc --base64url; }
+
+# What notices are signed with, in the form of https://www.standardwebhooks.com
+new_notify_secret() { printf 'whsec_%s' "$(head --bytes 32 /dev/urandom | base64 --wrap 0)"; }
+
+# renew_session_key: one key is in each line; Flask signs with the first, and accepts the second, too. If it does not
+# sign with the first yet, an earlier run was interrupted: one more key would push out the one that it signs with.
+renew_session_key() {
+	local file=$SECRETS_DIR/session_keys newest
+	if [[ ! -s $file ]]; then
+		echo 'There are none: nobody has to log in.'
+		return
+	fi
+	read -r newest <"$file"
+	if [[ $(docker exec "$FLASK_CONTAINER" head --lines 1 /run/secrets/session_keys) == "$newest" ]]; then
+		keep_secret session_keys "$(new_password)"$'\n'"$newest"
+	fi
+}
 
 # keep_secret NAME TEXT: as a file of SECRETS_DIR.
 keep_secret() {

@@ -71,8 +71,8 @@ describe_prometheus() {
 
 describe_flower() {
 	describe_tool flower flower "$FLOWER_MEMORY"
-	arguments+=(--env "BROKER_HOST=$RABBITMQ_CONTAINER" --env BROKER_USER=flower)
-	secret flower_password broker_password
+	arguments+=(--env "BROKER_HOST=$RABBITMQ_CONTAINER")
+	broker_user flower broker
 }
 
 # The page is part of RabbitMQ, where Nginx cannot go. This container passes on what only shows something.
@@ -82,13 +82,13 @@ describe_rabbitmq_ui() {
 		--env "BROKER_HOST=$RABBITMQ_CONTAINER"
 		--mount "type=bind,source=$WARREN_DIR/rabbitmq_ui,target=/etc/warren,readonly"
 	)
-	secret monitor_password monitor_password
+	broker_user monitor monitor
 	config_files+=("$WARREN_DIR"/rabbitmq_ui/*)
 }
 
 # start_tool ROLE: build it and start it, or renew it if it has changed.
 start_tool() {
-	[[ -s $SECRETS_DIR/flower_password && -d $SECRETS_DIR/tools ]] ||
+	[[ -s $SECRETS_DIR/$(newest_user flower)_password && -d $SECRETS_DIR/tools ]] ||
 		die 'the stack was built before there were tools' 'Renew it with: ./build.sh'
 	if [[ -e $WARREN_DIR/$1/Dockerfile ]]; then step "image ${PREFIX}_$1" build_image "$1"; fi
 	step "$(tool_container "$1")" renew_tool "$1"

@@ -7,7 +7,7 @@ CONFIG=/etc/warren/nginx.conf
 # What nginx.conf includes: the name of the broker's container, and the password, which must not stand in an image.
 broker() {
 	local credentials
-	credentials=$(printf 'monitor:%s' "$(</run/secrets/monitor_password)" | base64 --wrap 0)
+	credentials=$(printf '%s:%s' "$MONITOR_USER" "$(</run/secrets/monitor_password)" | base64 --wrap 0)
 	printf "set \$broker %s;\n" "$BROKER_HOST"
 	printf 'proxy_set_header Authorization "Basic %s";\n' "$credentials"
 }

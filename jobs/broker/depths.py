@@ -74,7 +74,7 @@ def _reason(error: Exception) -> str:
 def _consumers(names: tuple[str, ...]) -> dict[str, int]:
     connection = amqp.Connection(
         host=settings().broker_host,
-        userid="monitor",
+        userid=settings().monitor_user,
         password=settings().secret("monitor_password"),
         virtual_host="warren",
         connect_timeout=TIMEOUT,
@@ -90,7 +90,8 @@ def _consumers(names: tuple[str, ...]) -> dict[str, int]:
 
 
 def _totals(names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    credentials = base64.b64encode(f"monitor:{settings().secret('monitor_password')}".encode()).decode()
+    user = f"{settings().monitor_user}:{settings().secret('monitor_password')}"
+    credentials = base64.b64encode(user.encode()).decode()
     totals = {}
     with closing(http.client.HTTPConnection(settings().broker_host, 15672, timeout=TIMEOUT)) as connection:
         for name in names:

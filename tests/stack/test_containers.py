@@ -14,6 +14,9 @@ import pytest
 from jobs import __version__
 from tests.support.stack import PREFIX, Stack
 
+#: RabbitMQ has a user for each.
+BROKER_ROLES = ("publisher", "worker", "monitor", "flower")
+
 ROLES = ("port_container", "nginx", "flask", "rabbitmq", "celery", "beat")
 
 
@@ -68,7 +71,8 @@ def test_each_container_is_in_its_networks_and_the_broker_is_out_of_reach(stack:
 
 def test_secrets_are_files_for_their_owner_only_and_stand_nowhere_else(stack: Stack) -> None:
     files = [path for path in stack.secrets.iterdir() if path.is_file() and path.name != ".stack"]
-    passwords = {"publisher_password", "worker_password", "monitor_password", "flower_password"}
+    passwords = {f"{user}_password" for role in BROKER_ROLES for user in stack.broker_users(role)}
+    assert len(passwords) == len(BROKER_ROLES)
     assert {path.name for path in files} == passwords | {"rabbitmq_definitions.json", "database_url"}
     for path in files:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
@@ -111,10 +115,11 @@ def test_the_web_has_no_task_code_and_users_may_do_only_what_they_need(stack: St
         "exec", stack.rabbitmq, "rabbitmqctl", "--quiet", "list_permissions", "--vhost", "warren"
     )
     rows = {row[0]: row[1:] for line in permissions.splitlines()[1:] if (row := line.split("\t"))}
-    assert rows["publisher"] == ["^$", "^jobs$", "^$"]
-    assert rows["monitor"][:2] == ["^$", "^$"]
-    assert "heavy" not in rows["worker"][0]
-    assert "guest" not in rows
+    users = {role: next(iter(stack.broker_users(role))) for role in BROKER_ROLES}
+    assert rows.keys() == set(users.values())
+    assert rows[users["publisher"]] == ["^$", "^jobs$", "^$"]
+    assert rows[users["monitor"]][:2] == ["^$", "^$"]
+    assert "heavy" not in rows[users["worker"]][0]
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -98,7 +98,7 @@ def test_a_volume_is_marked_and_purged(other: Stack) -> None:
 # --- folders of the project -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("script", ["./build.sh", "./launch_celery_worker.sh"])
+@pytest.mark.parametrize("script", ["./build.sh", "./launch_celery_worker.sh", "ops/rotate_secrets.sh"])
 def test_a_second_copy_of_the_project_does_not_touch_the_stack(stack: Stack, tmp_path: Path, script: str) -> None:
     copy_project(tmp_path / "warren")
     copy = Stack(stack.prefix, tmp_path, root=tmp_path / "warren")
@@ -152,7 +152,7 @@ def test_it_may_take_the_stack_over_when_told_to(stack: Stack, other: Stack) -> 
 # --- one at a time ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("script", ["./build.sh", "./stop.sh", "./launch_celery_worker.sh"])
+@pytest.mark.parametrize("script", ["./build.sh", "./stop.sh", "./launch_celery_worker.sh", "ops/rotate_secrets.sh"])
 def test_only_one_script_changes_a_stack_at_a_time(stack: Stack, script: str) -> None:
     before = container_ids(stack)
     holder = subprocess.Popen(

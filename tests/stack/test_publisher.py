@@ -30,8 +30,8 @@ def due(count: int, queue: str = "arithmetic") -> list[DueJob]:
 def celery_app(stack: Stack) -> Celery:
     """A Celery app that finds the broker from outside of its network: the machine itself has a leg in each bridge."""
     address = stack.inspect(stack.rabbitmq)["NetworkSettings"]["Networks"][stack.network]["IPAddress"]
-    password = (Path(stack.env["SECRETS_DIR"]) / "publisher_password").read_text().strip()
-    return Celery(broker=f"amqp://publisher:{password}@{address}:5672/warren")
+    [(user, password)] = stack.broker_users("publisher").items()
+    return Celery(broker=f"amqp://{user}:{password}@{address}:5672/warren")
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def test_stopping_what_does_not_run_is_no_error(stack: Stack, tmp_path: Path) ->
 
 
 def test_scripts_that_look_into_the_stack_say_when_there_is_none(stack: Stack) -> None:
-    for script in ("./list_queues.sh", "./monitor_queue.sh", "./launch_celery_worker.sh"):
+    for script in ("./list_queues.sh", "./monitor_queue.sh", "./launch_celery_worker.sh", "ops/rotate_secrets.sh"):
         refused = stack.run(script, check=False, PREFIX="warren_nothing")
         assert refused.returncode != 0
         assert "./build.sh" in refused.stderr

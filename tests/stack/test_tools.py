@@ -248,7 +248,7 @@ def test_rabbitmqs_page_is_signed_in_as_a_user_who_may_only_look(
     page = visitors["rabbitmq_ui"].get("/rabbitmq/")
     assert "has_auth_credentials = () => true" in page.text
     me = visitors["rabbitmq_ui"].get("/rabbitmq/api/whoami").json()
-    assert (me["name"], me["tags"]) == ("monitor", ["monitoring"])
+    assert ([me["name"]], me["tags"]) == ([*stack.broker_users("monitor")], ["monitoring"])
     queues = visitors["rabbitmq_ui"].get("/rabbitmq/api/queues/warren").json()
     assert {"heavy", "export", "arithmetic"} <= {queue["name"] for queue in queues}
     assert all("messages_ready" in queue for queue in queues if queue["type"] == "quorum")

@@ -134,6 +134,12 @@ class Stack:
         """Return the last lines of a container's log, both of its streams in order."""
         return run(["docker", "logs", "--tail", str(lines), container], check=False, merge=True).stdout
 
+    def broker_users(self, role: str) -> dict[str, str]:
+        """Return RabbitMQ's users for a role, with their passwords, the newest last; mostly it is one."""
+        files = [*self.secrets.glob(f"{role}_password"), *self.secrets.glob(f"{role}_[0-9]*_password")]
+        users = {file.name.removesuffix("_password"): file.read_text().strip() for file in files}
+        return dict(sorted(users.items(), key=lambda item: (len(item[0]), item[0])))
+
     # --- jobs ----------------------------------------------------------------------------------------------------
 
     def submit(self, task_type: str, **parameters: Any) -> str:

@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# Make new passwords and keys for the running stack, without losing a job or a request.
+#
+# At no moment is there a container whose password is not good. RabbitMQ gets new users beside the earlier ones. Only
+# then do they get files, so that each container that starts from now on finds a password that RabbitMQ knows. The
+# containers are renewed one after the other, and those that are not renewed yet go on with their own file. At the end
+# the earlier users are removed. Wherever a run is interrupted, the next one makes new users once more, and removes all
+# others.
+set -Eeuo pipefail
+# shellcheck source=settings.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../settings.sh"
+# shellcheck source=ops/lib.sh
+source "$WARREN_DIR/ops/lib.sh"
+# shellcheck source=ops/tools.sh
+source "$WARREN_DIR/ops/tools.sh"
+
+NAMES=(broker session_keys tools notify_secret)
+
+usage() {
+	cat <<-HELP
+		Usage: ops/rotate_secrets.sh [NAME...]
+
+		Makes new secrets for the running stack $PREFIX: all of the first three, or those that are named. Jobs and requests
+		go on meanwhile. Workers are renewed one after the other; what a worker still runs 10 s before STOP_TIMEOUT
+		($STOP_TIMEOUT s) is over is put back, and runs again. If it was interrupted, run it again.
+
+		  broker         the passwords of all users of RabbitMQ
+		  session_keys   what sessions are signed with. People stay logged in, unless it is renewed twice
+		  tools          the passwords of Prometheus, Flower and RabbitMQ's page, as far as they run; shown once
+		  notify_secret  what notices are signed with; only if it is named, because their receiver has to know it
+
+		Passwords of other servers, in DATABASE_URL, SMTP_URL or NOTIFY_URL, are changed there: see docs/security.md.
+
+		Examples:
+		  ops/rotate_secrets.sh
+		  ops/rotate_secrets.sh broker
+		  PREFIX=demo DB_DIR=db/demo ops/rotate_secrets.sh    give the settings with which you built the stack
+	HELP
+}
+
+main() {
+	help_if_asked "$@"
+	choose "$@"
+	require_running "$RABBITMQ_CONTAINER"
+	check_home
+	docker exec "$RABBITMQ_CONTAINER" test -e /usr/local/bin/learn_definitions ||
+		die 'the stack was built before its passwords could be renewed' 'Renew it with: ./build.sh'
+	only_one_at_a_time
+
+	if chosen broker; then step 'RabbitMQ has new users, beside the earlier ones' add_users; fi
+	if chosen session_keys; then step 'a new key signs sessions, and the last one is still good' renew_session_key; fi
+	if chosen notify_secret; then step 'a new secret signs notices' keep_secret notify_secret "$(new_notify_secret)"; fi
+	if chosen broker session_keys notify_secret; then renew_containers; fi
+	if chosen broker; then step 'RabbitMQ lets the earlier users in no longer' remove_earlier_users; fi
+	if chosen tools; then renew_passwords_of_tools; fi
+	tell_what_is_left
+}
+
+# choose NAME...: what is to be renewed, in `names`.
+choose() {
+	local name
+	names=("$@")
+	if [[ $# -eq 0 ]]; then names=(broker session_keys tools); fi
+	for name in "${names[@]}"; do
+		[[ " ${NAMES[*]} " == *" $name "* ]] || die "unknown name: $name" "The names are: ${NAMES[*]}. See: ops/rotate_secrets.sh --help"
+	done
+	if chosen notify_secret && [[ ! -s $SECRETS_DIR/notify_secret ]]; then
+		die 'notices are not signed, so there is no notify_secret' 'A ./build.sh with NOTIFY_URL makes one.'
+	fi
+}
+
+# chosen NAME...: is one of these to be renewed?
+chosen() {
+	local name
+	for name in "$@"; do
+		if [[ " ${names[*]} " == *" $name "* ]]; then return; fi
+	done
+	return 1
+}
+
+# --- RabbitMQ ------------------------------------------------------------------------------------
+
+add_users() {
+	local role user password users=()
+	for role in "${BROKER_ROLES[@]}"; do
+		users+=("$(next_user "$role")" "$(new_password)")
+	done
+	definitions "${users[@]}" | teach_rabbitmq
+	set -- "${users[@]}"
+	while (($#)); do
+		keep_secret "$1_password" "$2"
+		shift 2
+	done
+	# What a RabbitMQ that starts from now on reads
+	keep_secret rabbitmq_definitions.json "$(definitions "${users[@]}")"
+}
+
+# next_user ROLE: publisher_2 after publisher, publisher_3 after publisher_2.
+next_user() {
+	local number
+	number=$(newest_user "$1")
+	number=${number#"$1"}
+	number=${number#_}
+	printf '%s_%d' "$1" $((${number:-1} + 1))
+}
+
+# All but the newest of each role. What they are still connected with, RabbitMQ closes.
+remove_earlier_users() {
+	local role user newest
+	for role in "${BROKER_ROLES[@]}"; do
+		newest=$(newest_user "$role")
+		docker exec "$RABBITMQ_CONTAINER" rabbitmqctl --silent list_users | cut --fields 1 | while read -r user; do
+			if [[ $user =~ ^$role(_[0-9]+)?$ && $user != "$newest" ]]; then
+				docker exec "$RABBITMQ_CONTAINER" rabbitmqctl --quiet delete_user "$user" </dev/null
+			fi
+		done
+		users_of "$role" | while read -r user; do
+			if [[ $user != "$newest" ]]; then rm "$SECRETS_DIR/${user}_password"; fi
+		done
+	done
+}
+
+# --- the others ----------------------------------------------------------------------------------
+
+# A tool that does not run has no password: its next start makes one.
+renew_passwords_of_tools() {
+	local tool
+	for tool in "${TOOLS[@]}"; do
+		if [[ -s $(password_file "$tool") ]]; then admit "$tool" --new-password; fi
+	done
+}
+
+# Those that have the new secrets already are left alone. Workers one by one, so that the others run the jobs.
+renew_containers() {
+	local lines line name queues concurrency tool
+	step "$FLASK_CONTAINER" start_flask
+	step "$BEAT_CONTAINER" start_beat
+	mapfile -t lines < <(workers)
+	for line in "${lines[@]}"; do
+		read -r name queues concurrency <<<"$line"
+		step "$name" start_worker "$name" "$queues" "$concurrency"
+	done
+	for tool in "${TOOLS[@]}"; do
+		name=$(tool_container "$tool")
+		if container_exists "$name"; then step "$name" renew_tool "$tool"; fi
+	done
+}
+
+# tell_what_is_left: what this script cannot do. Only names of files are shown, for their text may be secret.
+tell_what_is_left() {
+	local file
+	echo
+	if chosen notify_secret; then printf 'Give the receiver of notices the new secret: %s\n' "$SECRETS_DIR/notify_secret"; fi
+	for file in database_url smtp_url notify_url; do
+		if [[ -s $SECRETS_DIR/$file && $(<"$SECRETS_DIR/$file") != sqlite:* ]]; then
+			printf '%s is the address of another server. If it has a password: change it there, then run ./build.sh with the new address.\n' "${file^^}"
+		fi
+	done
+	echo 'Backups that were made before have the earlier secrets in them. After a restore from one of these, run this again.'
+}
+
+main "$@"
