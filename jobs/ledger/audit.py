@@ -1,7 +1,6 @@
 """Who did what: the table ``audit``. A row is written in the transaction of the change that it tells of."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
@@ -14,7 +13,7 @@ _INSERT = insert(audit)
 
 def add(connection: Connection, *entries: AuditEntry) -> None:
     """Write what was done, at least one thing."""
-    connection.execute(_INSERT, [asdict(entry) for entry in entries])
+    connection.execute(_INSERT, [vars(entry) for entry in entries])
 
 
 def page(
