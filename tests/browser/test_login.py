@@ -1,0 +1,104 @@
+"""Where people log in: the pages work for them as before, and those of administrators can be used by everybody."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.support import PHONE, Watch, fill, send_button
+from tests.support.stack import PREFIX, Stack
+
+
+@pytest.fixture(scope="module")
+def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Return a stack in which people have to log in."""
+    stack = Stack(f"{PREFIX}_login", tmp_path_factory.mktemp("login"))
+    stack.env["AUTH"] = "on"
+    stack.build()
+    yield stack
+    stack.remove()
+
+
+@pytest.fixture(scope="module")
+def password(stack: Stack) -> str:
+    """Return the password of an administrator, ``ann``."""
+    shown = stack.run("ops/users.sh", "add", "ann", "--role", "admin").stdout
+    found = re.search(r"password: (\S+)", shown)
+    assert found, shown
+    return found[1]
+
+
+@pytest.fixture
+def inside(page: Page, password: str) -> Page:
+    """Return a page of somebody who has logged in."""
+    page.goto("/flask/login")
+    page.get_by_label("Name").fill("ann")
+    page.get_by_label("Password").fill(password)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/flask")
+    return page
+
+
+def test_who_logs_in_gets_where_they_wanted_to_go(page: Page, password: str, watch: Watch) -> None:
+    watch.tolerate("status of 401")
+    page.goto("/flask/todos")
+    expect(page).to_have_url(re.compile(r"/flask/login\?next="))
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.keyboard.type("ann")
+    page.keyboard.press("Tab")
+    page.keyboard.type("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("This name and this password do not belong together.")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(re.compile(r"/flask/todos$"))
+    page.get_by_role("button", name="Log out").click()
+    expect(page).to_have_url(re.compile(r"/flask/login$"))
+
+
+def test_forms_work_in_the_page_and_in_rows_that_were_pushed(inside: Page, stack: Stack) -> None:
+    inside.goto("/flask?form=heavy")
+    fill(inside, "heavy", seconds="60")
+    send_button(inside, "heavy").click()
+    expect(inside.locator("#notice")).to_contain_text("Accepted")
+    row = inside.locator("#jobs tbody tr").first
+    expect(row.locator("[data-state=PROGRESS], [data-state=STARTED]")).to_be_visible()
+    row.get_by_role("button", name="Cancel").click()
+    expect(inside.locator("#notice")).to_contain_text("Cancelled")
+    inside.goto("/flask/audit")
+    expect(inside.locator("#audit tbody tr").first).to_contain_text("cancel")
+
+
+def test_an_administrator_lets_somebody_in(inside: Page) -> None:
+    inside.goto("/flask/admin")
+    inside.get_by_label("Name").first.fill("ben")
+    inside.get_by_role("button", name="Add").click()
+    expect(inside.locator("#notice")).to_contain_text("ben may log in now, with the password")
+    expect(inside.locator("#people")).to_contain_text("ben")
+    inside.get_by_label("Name").last.fill("nightly")
+    inside.get_by_role("button", name="Make").click()
+    expect(inside.locator("#notice")).to_contain_text("The token nightly is warren_")
+    inside.locator("#tokens tr", has_text="nightly").get_by_role("button", name="Revoke").click()
+    expect(inside.locator("#tokens")).not_to_contain_text("nightly")
+
+
+@pytest.mark.parametrize("path", ["/flask", "/flask/account", "/flask/admin", "/flask/audit"])
+def test_everybody_can_use_the_pages(inside: Page, path: str) -> None:
+    inside.goto(path)
+    for scheme in ("light", "dark"):
+        inside.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        found = Axe().run(inside)
+        assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
+    for width in (PHONE["width"], 320):
+        inside.set_viewport_size({"width": width, "height": PHONE["height"]})
+        assert inside.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_everybody_can_use_the_login(page: Page) -> None:
+    page.goto("/flask/login")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        found = Axe().run(page)
+        assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
