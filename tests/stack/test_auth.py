@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
 from tests.support.routes import OF_NGINX, documented
+from tests.support.schemathesis import drive
 from tests.support.stack import PREFIX, Stack, wait_until
 
 ROLES = ("nobody", "viewer", "operator", "admin")
@@ -287,6 +289,14 @@ def test_the_document_says_that_a_token_is_needed(closed: Stack) -> None:
     assert document["components"]["securitySchemes"] == {"token": {"type": "http", "scheme": "bearer"}}
     assert document["paths"]["/flask/tasks"]["get"]["security"] == [{"token": []}]
     assert "security" not in document["paths"]["/flask/healthz"]["get"]
+
+
+@pytest.mark.timeout(0)  # the subprocess has its own
+@pytest.mark.parametrize("role", ROLES)
+def test_schemathesis_finds_nothing_with_any_role(
+    closed: Stack, tokens: dict[str, str], role: str, tmp_path: Path
+) -> None:
+    drive(closed, 3, tmp_path, token=tokens.get(role))
 
 
 # --- the audit --------------------------------------------------------------------------------------------------------
