@@ -12,7 +12,7 @@ from tests.support.project import ROOT
 #: What Nginx itself serves, or lets through to the tools.
 OF_NGINX = {
     "GET /": "nobody",
-    "GET /docs/": "nobody",
+    "GET /docs/<page>": "nobody",
     "GET /proxy-health": "nobody",
     "GET /flower/": "admin",
     "GET /prometheus/": "admin",
