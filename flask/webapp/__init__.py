@@ -5,7 +5,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobs import __version__
 from jobs.ledger.database import ledger
-from webapp import metrics, problems
+from webapp import cross_site, metrics, problems
 from webapp.api import (
     compatibility,
     download,
@@ -35,6 +35,7 @@ def create_app() -> APIFlask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     metrics.register(app)
     problems.register(app)
+    cross_site.register(app)
     openapi.configure(app)
     app.register_blueprint(scrape.blueprint)  # not below /flask
     for_programs = (home, submission, tasks, download, events, todos, schedules, queues, health, compatibility)
