@@ -10,6 +10,11 @@ WARREN_DIR=${WARREN_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)}
 PREFIX=${PREFIX:-my}                    # starts every image, container, network and volume name
 BIND_ADDRESS=${BIND_ADDRESS:-127.0.0.1} # a published port bypasses ufw, so loopback unless told otherwise
 PORT=${PORT:-8000}                      # Nginx, the only published port
+HOSTS=${HOSTS:-}                        # names under which it is asked, besides localhost; commas between them
+
+# --- how much each client may ask for ------------------------------------------------------------
+CLIENT_REQUESTS=${CLIENT_REQUESTS:-}       # requests per second; 0: no limit; empty: 100, and no limit on loopback
+CLIENT_CONNECTIONS=${CLIENT_CONNECTIONS:-} # connections at a time; the same
 
 # --- where it keeps things -----------------------------------------------------------------------
 DB_DIR=${DB_DIR:-$WARREN_DIR/db}                        # mounted at /db: the ledger; a name without a slash is a volume
@@ -78,6 +83,14 @@ CELERY_CONTAINER=${PREFIX}_celery_container
 BEAT_CONTAINER=${PREFIX}_beat_container
 # On containers, networks and the broker's volume: whose they are (see ops/ownership.sh).
 STACK_LABELS=(--label "warren.stack=$PREFIX" --label "warren.dir=$WARREN_DIR")
+
+# on_loopback: can only this machine reach the stack?
+on_loopback() { [[ $BIND_ADDRESS == 127.* || $BIND_ADDRESS == localhost || $BIND_ADDRESS == ::1 ]]; }
+
+# On loopback all clients have one address, that of Docker's network, so a limit would be one for all of them together.
+client_limit=100
+if on_loopback; then client_limit=0; fi
+: "${CLIENT_REQUESTS:=$client_limit}" "${CLIENT_CONNECTIONS:=$client_limit}"
 
 # Docker wants whole paths. A DB_DIR or EXPORTS_DIR without a slash is the name of a Docker volume.
 if [[ $DB_DIR == */* ]]; then

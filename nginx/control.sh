@@ -5,10 +5,12 @@
 set -Eeuo pipefail
 
 CONFIG=/etc/warren/nginx.conf
-UPSTREAM=/tmp/upstream.conf
+UPSTREAM=/tmp/upstream.conf NAMES=/tmp/names.conf LIMITS=/tmp/limits.conf
 LOADED=/tmp/loaded.conf # a copy of what Nginx has read
 DRAINING=/tmp/draining
 LIFE=/run/warren/life BORROWED=/tmp/borrowed # see port.py
+# A container from before there were these settings has none of them.
+HOSTS=${HOSTS:-} CLIENT_REQUESTS=${CLIENT_REQUESTS:-0} CLIENT_CONNECTIONS=${CLIENT_CONNECTIONS:-0}
 
 # The line for nginx.conf. Without Flask it is a port where nothing listens: 503 at once, and / is served.
 upstream() {
@@ -19,8 +21,35 @@ upstream() {
 	printf 'server %s max_fails=0;\n' "$address"
 }
 
+# Who may ask, and how much: what build.sh has found out about names, and the limits of each client, 0 for none.
+# shellcheck disable=SC2016  # the variables are Nginx's
+admission() {
+	local name
+	for name in $HOSTS; do
+		case $name in
+		# Which addresses the machine has cannot be seen from here, and they may change. So any address may be asked for. No
+		# harm: what a page of another site can have is a name that leads here.
+		0.0.0.0) printf '"~^[0-9.]+$" 1;\n"~^\\[" 1;\n' ;;
+		*) printf '"%s" 1;\n' "$name" ;;
+		esac
+	done >"$NAMES"
+	{
+		printf 'map "" $client_requests { default %d; }\n' "$CLIENT_REQUESTS"
+		if ((CLIENT_REQUESTS > 0)); then
+			printf 'limit_req_zone $binary_remote_addr zone=requests:4m rate=%dr/s;\n' "$CLIENT_REQUESTS"
+			# A page asks for several things at once, and then for a while for nothing.
+			printf 'limit_req zone=requests burst=%d nodelay;\n' $((2 * CLIENT_REQUESTS))
+		fi
+		if ((CLIENT_CONNECTIONS > 0)); then
+			printf 'limit_conn_zone $binary_remote_addr zone=connections:4m;\n'
+			printf 'limit_conn connections %d;\n' "$CLIENT_CONNECTIONS"
+		fi
+	} >"$LIMITS"
+}
+
 # A configuration with a mistake in it is refused here, and Nginx goes on with the one it has.
 reload() {
+	admission
 	nginx -c "$CONFIG" -q -t
 	upstream >"$UPSTREAM"
 	nginx -c "$CONFIG" -s reload
@@ -71,6 +100,7 @@ check() {
 case ${1:-} in
 start)
 	upstream >"$UPSTREAM"
+	admission
 	cp "$CONFIG" "$LOADED"
 	exec /etc/warren/port.py borrow nginx -c "$CONFIG" -g 'daemon off;'
 	;;
