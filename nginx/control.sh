@@ -9,8 +9,8 @@ UPSTREAM=/tmp/upstream.conf NAMES=/tmp/names.conf LIMITS=/tmp/limits.conf
 LOADED=/tmp/loaded.conf # a copy of what Nginx has read
 DRAINING=/tmp/draining
 LIFE=/run/warren/life BORROWED=/tmp/borrowed # see port.py
-# A container from before there were these settings has none of them.
-HOSTS=${HOSTS:-} CLIENT_REQUESTS=${CLIENT_REQUESTS:-0} CLIENT_CONNECTIONS=${CLIENT_CONNECTIONS:-0}
+# A container from before there were these settings has none of them, until it is renewed.
+HOSTS=${HOSTS-0.0.0.0} CLIENT_REQUESTS=${CLIENT_REQUESTS:-0} CLIENT_CONNECTIONS=${CLIENT_CONNECTIONS:-0}
 
 # The line for nginx.conf. Without Flask it is a port where nothing listens: 503 at once, and / is served.
 upstream() {
