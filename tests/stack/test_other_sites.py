@@ -89,7 +89,16 @@ def test_no_other_site_may_read_an_answer_or_show_it(stack: Stack) -> None:
 
 def statuses(stack: Stack, host: str) -> set[int]:
     """Return how some addresses answer somebody who asks for that name."""
-    paths = ("/", "/index.html", "/docs/tour.md", "/proxy-health", "/flask", "/flask/tasks", "/flask/heavy", "/flower/")
+    paths = (
+        "/",
+        "/index.html",
+        "/docs/tour.md",
+        "/proxy-health",
+        "/flask",
+        "/flask/tasks",
+        "/flask/heavy?seconds=0",
+        "/flower/",
+    )
     return {stack.http.get(path, headers={"Host": host}).status_code for path in paths}
 
 
