@@ -10,6 +10,11 @@ WARREN_DIR=${WARREN_DIR:-$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)}
 PREFIX=${PREFIX:-my}                    # starts every image, container, network and volume name
 BIND_ADDRESS=${BIND_ADDRESS:-127.0.0.1} # a published port bypasses ufw, so loopback unless told otherwise
 PORT=${PORT:-8000}                      # Nginx, the only published port
+HOSTS=${HOSTS:-}                        # names under which it is asked, besides localhost; commas between them
+
+# --- how much each client may ask for ------------------------------------------------------------
+CLIENT_REQUESTS=${CLIENT_REQUESTS:-}       # requests per second; 0: no limit; empty: 100, and no limit on loopback
+CLIENT_CONNECTIONS=${CLIENT_CONNECTIONS:-} # connections at a time; the same
 
 # --- who may come in ------------------------------------------------------------------------------
 AUTH=${AUTH:-}                               # on or off: login and tokens; empty: off on loopback if it was never on
@@ -105,6 +110,11 @@ if [[ -z $AUTH ]]; then
 	AUTH=on
 	if on_loopback && [[ ! -e $SECRETS_DIR/session_keys ]]; then AUTH=off; fi
 fi
+
+# On loopback all clients have one address, that of Docker's network, so a limit would be one for all of them together.
+client_limit=100
+if on_loopback; then client_limit=0; fi
+: "${CLIENT_REQUESTS:=$client_limit}" "${CLIENT_CONNECTIONS:=$client_limit}"
 
 # Docker wants whole paths. A DB_DIR or EXPORTS_DIR without a slash is the name of a Docker volume.
 if [[ $DB_DIR == */* ]]; then

@@ -1,12 +1,14 @@
 """Gunicorn's settings: a few processes, each with many threads that mostly wait for the disk."""
 
 import contextlib
+import json
 import os
 import random
 import socket
 import tempfile
 from typing import Any
 
+from gunicorn import util
 from gunicorn.glogging import Logger
 
 from jobs import logs
@@ -47,6 +49,16 @@ class logger_class(Logger):  # the name of the setting
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
+
+
+def _write_error(client: socket.socket, status: int, reason: str, message: str) -> None:
+    """Say what Gunicorn itself refuses, such as a hundred headers, in a problem document like all other errors."""
+    problem = json.dumps({"type": "about:blank", "title": reason, "status": status, "detail": message})
+    head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+    util.write_nonblock(client, f"{head}Content-Length: {len(problem)}\r\n\r\n{problem}".encode("ascii"))
+
+
+util.write_error = _write_error  # it would be HTML, and there is no setting for it
 
 
 def pre_fork(server: Any, worker: Any) -> None:

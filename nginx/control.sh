@@ -6,13 +6,15 @@
 set -Eeuo pipefail
 
 CONFIG=/etc/warren/nginx.conf
-UPSTREAM=/tmp/upstream.conf
-LOGIN=/tmp/login.conf LISTEN=/tmp/listen.conf REDIRECT=/tmp/redirect.conf
+UPSTREAM=/tmp/upstream.conf NAMES=/tmp/names.conf LIMITS=/tmp/limits.conf
+LISTEN=/tmp/listen.conf REDIRECT=/tmp/redirect.conf
 LOADED=/tmp/loaded.conf           # a copy of what Nginx has read
 CERTIFICATE=/tmp/certificate.hash # of the one that it has read
 DRAINING=/tmp/draining
 LIFE=/run/warren/life BORROWED=/tmp/borrowed # see port.py
-TLS=${TLS:-off} HTTP_PORT=${HTTP_PORT:-}     # a container from before there was TLS has neither
+# A container from before there were these settings has none of them, until it is renewed.
+AUTH=${AUTH:-off} TLS=${TLS:-off} HTTP_PORT=${HTTP_PORT:-}
+HOSTS=${HOSTS-0.0.0.0} CLIENT_REQUESTS=${CLIENT_REQUESTS:-0} CLIENT_CONNECTIONS=${CLIENT_CONNECTIONS:-0}
 
 # The line for nginx.conf. Without Flask it is a port where nothing listens: 503 at once, and / is served.
 upstream() {
@@ -23,10 +25,37 @@ upstream() {
 	printf 'server %s max_fails=0;\n' "$address"
 }
 
-# Whether people log in, and how the published port is served, and HTTP_PORT, from where people are sent on to it. 443 need not be named.
+# Who may ask, and how much: what build.sh has found out about names, whether people log in, and the limits of each
+# client, 0 for none.
+# shellcheck disable=SC2016  # the variables are Nginx's
+admission() {
+	local name
+	for name in $HOSTS; do
+		case $name in
+		# Which addresses the machine has cannot be seen from here, and they may change. So any address may be asked for. No
+		# harm: what a page of another site can have is a name that leads here.
+		0.0.0.0) printf '"~^[0-9.]+$" 1;\n"~^\\[" 1;\n' ;;
+		*) printf '"%s" 1;\n' "$name" ;;
+		esac
+	done >"$NAMES"
+	{
+		printf 'map "" $login { default %s; }\n' "$AUTH"
+		printf 'map "" $client_requests { default %d; }\n' "$CLIENT_REQUESTS"
+		if ((CLIENT_REQUESTS > 0)); then
+			printf 'limit_req_zone $binary_remote_addr zone=requests:4m rate=%dr/s;\n' "$CLIENT_REQUESTS"
+			# A page asks for several things at once, and then for a while for nothing.
+			printf 'limit_req zone=requests burst=%d nodelay;\n' $((2 * CLIENT_REQUESTS))
+		fi
+		if ((CLIENT_CONNECTIONS > 0)); then
+			printf 'limit_conn_zone $binary_remote_addr zone=connections:4m;\n'
+			printf 'limit_conn connections %d;\n' "$CLIENT_CONNECTIONS"
+		fi
+	} >"$LIMITS"
+}
+
+# How the published port is served, and HTTP_PORT, from where people are sent on to it. 443 need not be named.
 entrances() {
 	local at
-	printf "map \$host \$login {\n\tdefault %s;\n}\n" "${AUTH:-off}" >"$LOGIN"
 	if [[ $TLS == on ]]; then echo 'include /etc/warren/tls.conf;'; else echo 'listen 8080;'; fi >"$LISTEN"
 	if [[ -n $HTTP_PORT ]]; then
 		at=:$PORT
@@ -37,6 +66,7 @@ entrances() {
 
 # A configuration with a mistake in it is refused here, and Nginx goes on with the one it has.
 try() {
+	admission
 	entrances
 	nginx -c "$CONFIG" -q -t
 }
@@ -106,6 +136,7 @@ check() {
 
 case ${1:-} in
 start)
+	admission
 	entrances
 	prepare
 	exec /etc/warren/port.py borrow nginx -c "$CONFIG" -g 'daemon off;'

@@ -220,12 +220,14 @@ describe_port() {
 }
 
 describe_nginx() {
+	local memory
 	describe nginx nginx "$NGINX_MEMORY" "$FRONT_NETWORK"
 	arguments+=(
 		# A new owner of the port has a new socket
 		--label "warren.port=$(docker container inspect --format '{{.Id}}' "$PORT_CONTAINER")"
 		--volume "$PORT_VOLUME:/run/warren:ro"
-		--env "FLASK_CONTAINER=$FLASK_CONTAINER" --env "AUTH=$AUTH"
+		--env "FLASK_CONTAINER=$FLASK_CONTAINER"
+		--env "HOSTS=$(own_names)"
 		--mount "type=bind,source=$WARREN_DIR/nginx,target=/etc/warren,readonly"
 		--mount "type=bind,source=$WARREN_DIR/document_root,target=/usr/share/warren,readonly"
 		--mount "type=bind,source=$WARREN_DIR/docs,target=/usr/share/warren_docs,readonly"
@@ -233,13 +235,29 @@ describe_nginx() {
 		# The folder, because files come and go in it: see ops/tools.sh
 		--mount "type=bind,source=$SECRETS_DIR/tools,target=/run/tools,readonly"
 	)
-	pass TLS HTTP_PORT
+	pass AUTH TLS HTTP_PORT
 	if [[ $TLS == on ]]; then
 		# The folder, because a new certificate is a new file
 		arguments+=(--mount "type=bind,source=$SECRETS_DIR/tls,target=/run/tls,readonly")
 		pass PORT
 	fi
 	if [[ -n $ACME_DIR ]]; then arguments+=(--mount "type=bind,source=$ACME_DIR,target=/usr/share/acme,readonly"); fi
+	# Bodies that are still coming in are kept in memory. If they have no more room, only they are refused.
+	memory=$(numfmt --from=iec "${NGINX_MEMORY^^}")
+	arguments+=(--tmpfs "/tmp/client_body:rw,nosuid,nodev,noexec,mode=1777,size=$((memory / 2))")
+	pass CLIENT_REQUESTS CLIENT_CONNECTIONS
+}
+
+# own_names: the names, and the address, under which the stack may be asked, besides those of loopback.
+own_names() {
+	local name names=()
+	IFS=', ' read -r -a names <<<"${HOSTS,,}"
+	if ! on_loopback; then names+=("$BIND_ADDRESS"); fi
+	if [[ $BIND_ADDRESS == 0.0.0.0 ]]; then
+		for name in "$(hostname || true)" "$(timeout 3 hostname --fqdn || true)"; do names+=("${name,,}"); done
+	fi
+	# Each once, for Nginx would refuse to read it twice
+	printf '%s\n' "${names[@]}" | sed '/^localhost$/d; /^$/d' | sort --unique | paste --serial --delimiters ' '
 }
 
 # describe_openssl COMMAND...: one of nginx/certificate.sh.

@@ -25,6 +25,10 @@ check_settings() {
 		WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES SESSION_LIFETIME STREAMS_PER_PERSON AUDIT_EXPIRES PIDS_LIMIT STOP_TIMEOUT HEALTH_TIMEOUT; do
 		[[ ${!name} =~ ^[1-9][0-9]*$ ]] || die "$name=${!name} is not a whole number above 0" "Correct $name, or unset it."
 	done
+	for name in CLIENT_REQUESTS CLIENT_CONNECTIONS; do
+		[[ ${!name} =~ ^(0|[1-9][0-9]{0,5})$ ]] || die "$name=${!name} is not a number from 0 to 999999" \
+			"Correct $name, or unset it; 0 is no limit."
+	done
 	((PORT <= 65535)) || die "PORT=$PORT is not a port" 'Use a number from 1 to 65535.'
 	[[ $AUTH == on || $AUTH == off ]] || die "AUTH=$AUTH is neither on nor off" 'Correct AUTH, or unset it.'
 	# These two are not repeated in the message: there may be a password in them.
@@ -34,9 +38,16 @@ check_settings() {
 	[[ -z $SMTP_URL || $SMTP_URL =~ ^smtps?://([^/@[:space:]]*@)?[A-Za-z0-9_.-]+(:[0-9]{1,5})?/?$ ]] ||
 		die 'SMTP_URL is not the address of a mail server' \
 			'Write smtp://user:password@host:port or smtps://..., with %40 for an @ in the password and so on.'
+	check_hosts
 	check_notices
 	check_tls
 	check_queues "$CELERY_QUEUES"
+}
+
+check_hosts() {
+	local label='[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?'
+	[[ -z $HOSTS || $HOSTS =~ ^$label(\.$label)*(,\ ?$label(\.$label)*)*$ ]] || die "HOSTS=$HOSTS is not a list of names" \
+		'Write names with commas between them, without scheme, port and path: HOSTS=warren.example.com,jobs.example.com'
 }
 
 # The address is not repeated in the messages: there may be a token in it.

@@ -63,6 +63,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many jobs come and go while the test watches the size of the write-ahead log (default: 300)",
     )
     parser.addoption(
+        "--malformed",
+        type=int,
+        default=400,
+        metavar="N",
+        help="how many malformed requests are made up and sent (default: 400)",
+    )
+    parser.addoption(
         "--jobs",
         type=int,
         metavar="N",

@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 
-from bench.compare.client import BODY
+from bench.compare.client import BODY, HOST
 from bench.compare.contestants import PREFIX, ROOT, docker
 
 CONNECTIONS = 32
@@ -57,6 +57,8 @@ def _run(address: str, path: str, seconds: float, *body: str) -> Load:
         f"{seconds:g}s",
         "--timeout",
         "10s",
+        "--header",
+        f"Host: {HOST}",
     ]
     mount = f"{ROOT}/bench/compare/load.lua:/load.lua:ro"
     printed = docker(

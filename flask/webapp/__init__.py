@@ -6,7 +6,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from jobs import __version__
 from jobs.ledger.database import ledger
 from jobs.settings import settings
-from webapp import gate, metrics, problems
+from webapp import cross_site, gate, metrics, problems
 from webapp.api import (
     audit,
     compatibility,
@@ -38,6 +38,7 @@ def create_app() -> APIFlask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     metrics.register(app)
     problems.register(app)
+    cross_site.register(app)
     openapi.configure(app)
     if settings().auth:
         sessions.configure(app)

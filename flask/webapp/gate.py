@@ -12,12 +12,10 @@ from jobs.ledger.records import Role, Token
 from webapp.auth import csrf, sessions, trail
 from webapp.auth.actor import Actor, actor
 from webapp.auth.remembered import Remembered
-from webapp.auth.roles import needed
+from webapp.auth.roles import SAFE, needed
 from webapp.intake import intake
 from webapp.negotiation import wants_html
 from webapp.problems import Problem
-
-_LOOKING = ("GET", "HEAD", "OPTIONS")
 
 
 def check() -> Response | None:
@@ -28,7 +26,7 @@ def check() -> Response | None:
         return None
     asking = actor()
     if asking is None:
-        if request.method in _LOOKING and wants_html():
+        if request.method in ("GET", "HEAD") and wants_html():
             return to_login()
         raise Problem(
             401,
@@ -38,7 +36,7 @@ def check() -> Response | None:
     if not asking.may(role):
         _note_refusal()
         raise Problem(403, f"This needs the role {role.word}; yours is {asking.role.word}.")
-    if asking.by_cookie and request.method not in _LOOKING:
+    if asking.by_cookie and request.method not in SAFE:
         check_form()
     return None
 

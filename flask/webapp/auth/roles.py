@@ -11,7 +11,13 @@ CHANGING_GETS = {"submission.heavy_from_a_browser"}
 #: Blueprints for administrators.
 FOR_ADMINS = {"admin", "audit"}
 
-_LOOKING = {"GET", "HEAD", "OPTIONS"}
+#: Methods that only ask (RFC 9110, 9.2.1).
+SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+def changes(endpoint: str | None, method: str) -> bool:
+    """Tell whether a request may change something."""
+    return method not in SAFE or endpoint in CHANGING_GETS
 
 
 def needed(endpoint: str | None, method: str) -> Role | None:
@@ -26,6 +32,4 @@ def needed(endpoint: str | None, method: str) -> Role | None:
         return Role.ADMIN
     if endpoint in OWN:
         return Role.VIEWER
-    if endpoint in CHANGING_GETS or method not in _LOOKING:
-        return Role.OPERATOR
-    return Role.VIEWER
+    return Role.OPERATOR if changes(endpoint, method) else Role.VIEWER

@@ -19,13 +19,6 @@ from webapp.problems import Problem
 blueprint = APIBlueprint("actions", __name__, enable_openapi=False)
 
 
-@blueprint.before_request
-def refuse_other_sites() -> None:
-    """Refuse a form that a page of another site has posted in the visitor's name (Fetch Metadata)."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
-        raise Problem(403, "This form was sent by a page of another site.")
-
-
 @blueprint.post("/ui/submit/<name>")
 def submit(name: str) -> Response:
     """Submit a job."""

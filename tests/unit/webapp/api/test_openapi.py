@@ -2,18 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from apiflask import APIFlask
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from webapp import create_app
 from webapp.models import Submission
 
 from jobs.catalogue import JOB_TYPES
-from jobs.settings import settings
 
 #: Routes for people and tools, which the document leaves out on purpose.
 NOT_DESCRIBED = {
@@ -74,16 +71,6 @@ PROMISED = {
     "POST /flask/api/tasks/{task_id}/retry",
     "GET /flask/api/health",
 }
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
-    """The application, with a ledger that nothing here asks."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'backend.db'}")
-        settings.cache_clear()
-        yield create_app()
-    settings.cache_clear()
 
 
 @pytest.fixture(scope="module")
