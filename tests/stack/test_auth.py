@@ -12,6 +12,7 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
 from tests.stack.test_scripts import container_ids
+from tests.support import leaks
 from tests.support.routes import OF_NGINX, documented
 from tests.support.stack import PREFIX, Stack, wait_until
 
@@ -228,6 +229,20 @@ def test_a_session_ends_after_its_time(closed: Stack) -> None:
     for age, status in ((43_100, 200), (43_300, 401)):
         cookie = signer.dumps({"account": "dora", "stamp": stamp, "since": time.time() - age})
         assert httpx.get(f"{closed.url}/flask/tasks", headers={"Cookie": f"{COOKIE}={cookie}"}).status_code == status
+
+
+def test_no_password_token_or_key_stands_where_it_can_be_read(closed: Stack, tokens: dict[str, str]) -> None:
+    known = leaks.secrets_in(closed.secrets) | tokens | {"password": add_person(closed, "ivy")}
+    assert any(name.startswith("session_keys") for name in known)
+    with browser(closed) as client:
+        assert log_in(client, "ivy", known["password"]).status_code == 303
+        known["session"] = client.headers["Cookie"].partition("=")[2]
+        assert client.get("/flask").status_code == 200
+    for role in tokens:
+        assert ask(closed, "GET /flask/tasks", tokens[role]).status_code == 200
+    search = leaks.Search(known)
+    for look in (leaks.of_containers, leaks.of_processes, leaks.of_logs, leaks.of_ledger):
+        assert search.text(look(closed)) == set(), look
 
 
 @pytest.mark.timeout(200)
