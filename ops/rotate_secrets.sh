@@ -46,6 +46,7 @@ main() {
 	docker exec "$RABBITMQ_CONTAINER" test -e /usr/local/bin/learn_definitions ||
 		die 'the stack was built before its passwords could be renewed' 'Renew it with: ./build.sh'
 	only_one_at_a_time
+	check_settings
 
 	if chosen broker; then step 'RabbitMQ has new users, beside the earlier ones' add_users; fi
 	if chosen session_keys; then step 'a new key signs sessions, and the last one is still good' renew_session_key; fi
@@ -67,6 +68,30 @@ choose() {
 	if chosen notify_secret && [[ ! -s $SECRETS_DIR/notify_secret ]]; then
 		die 'notices are not signed, so there is no notify_secret' 'A ./build.sh with NOTIFY_URL makes one.'
 	fi
+}
+
+# check_settings: renewed containers would get the settings of now. With others than at ./build.sh this would, for
+# instance, switch the login off.
+check_settings() {
+	describe_flask
+	check_environment "$FLASK_CONTAINER"
+	describe_beat
+	check_environment "$BEAT_CONTAINER"
+	describe_worker "$CELERY_CONTAINER" "$CELERY_QUEUES" "$CELERY_CONCURRENCY"
+	check_environment "$CELERY_CONTAINER"
+}
+
+# check_environment NAME: is the container's environment as described? But for the users, which change here.
+check_environment() {
+	local argument has
+	if ! container_exists "$1"; then return; fi
+	has=$(docker container inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$1")
+	for argument in "${arguments[@]}"; do
+		if [[ ! $argument =~ ^[A-Z_]+= || $argument =~ ^[A-Z]+_USER= ]]; then continue; fi
+		grep --quiet --line-regexp --fixed-strings -- "$argument" <<<"$has" ||
+			die "$1 was made with another setting than $argument" \
+				'Give the settings with which you built the stack. Or renew it with those of now first: ./build.sh'
+	done
 }
 
 # chosen NAME...: is one of these to be renewed?

@@ -22,7 +22,7 @@ make_secrets() {
 		keep_secret notify_secret "$(new_notify_secret)"
 	fi
 	# By the first line the cookies of sessions are signed; the others were the first before.
-	if [[ $AUTH == on && ! -s $SECRETS_DIR/session_keys ]]; then keep_secret session_keys "$(new_password)$(new_password)"; fi
+	if [[ $AUTH == on && ! -s $SECRETS_DIR/session_keys ]]; then keep_secret session_keys "$(new_session_key)"; fi
 	mkdir --parents "$SECRETS_DIR/tools" # what Nginx asks those for who look at the tools: see ops/tools.sh
 	give_to_containers "$SECRETS_DIR" "$SECRETS_DIR/tools"
 }
@@ -51,6 +51,8 @@ keep_if_given() {
 
 new_password() { head --bytes 24 /dev/urandom | basenc --base64url; }
 
+new_session_key() { printf '%s%s' "$(new_password)" "$(new_password)"; }
+
 # What notices are signed with, in the form of https://www.standardwebhooks.com
 new_notify_secret() { printf 'whsec_%s' "$(head --bytes 32 /dev/urandom | base64 --wrap 0)"; }
 
@@ -64,7 +66,7 @@ renew_session_key() {
 	fi
 	read -r newest <"$file"
 	if [[ $(docker exec "$FLASK_CONTAINER" head --lines 1 /run/secrets/session_keys) == "$newest" ]]; then
-		keep_secret session_keys "$(new_password)"$'\n'"$newest"
+		keep_secret session_keys "$(new_session_key)"$'\n'"$newest"
 	fi
 }
 

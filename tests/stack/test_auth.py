@@ -12,6 +12,8 @@ import pytest
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 
+from tests.stack.test_scripts import container_ids
+from tests.support import leaks
 from tests.support.routes import OF_NGINX, documented
 from tests.support.schemathesis import drive
 from tests.support.stack import PREFIX, Stack, wait_until
@@ -68,11 +70,21 @@ def browser(stack: Stack) -> Iterator[httpx.Client]:
 
 def send(client: httpx.Client, page: str, action: str, **fields: str) -> httpx.Response:
     """Send a form of a page, with the token that is in it."""
+    return send_open(client, open_form(client, page), action, **fields)
+
+
+def open_form(client: httpx.Client, page: str) -> str:
+    """Look at a page with a form, and return the token in it."""
     shown = client.get(page)
     _keep_cookie(client, shown)
     csrf = re.search(r'name="csrf_token" value="([^"]+)"', shown.text)
     assert csrf, shown.text
-    answer = client.post(action, data={"csrf_token": csrf[1], **fields})
+    return csrf[1]
+
+
+def send_open(client: httpx.Client, csrf: str, action: str, **fields: str) -> httpx.Response:
+    """Send a form of a page that was looked at before."""
+    answer = client.post(action, data={"csrf_token": csrf, **fields})
     _keep_cookie(client, answer)
     return answer
 
@@ -219,6 +231,43 @@ def test_a_session_ends_after_its_time(closed: Stack) -> None:
     for age, status in ((43_100, 200), (43_300, 401)):
         cookie = signer.dumps({"account": "dora", "stamp": stamp, "since": time.time() - age})
         assert httpx.get(f"{closed.url}/flask/tasks", headers={"Cookie": f"{COOKIE}={cookie}"}).status_code == status
+
+
+def test_no_password_token_or_key_stands_where_it_can_be_read(closed: Stack, tokens: dict[str, str]) -> None:
+    known = leaks.secrets_in(closed.secrets) | tokens | {"password": add_person(closed, "ivy")}
+    assert any(name.startswith("session_keys") for name in known)
+    with browser(closed) as client:
+        assert log_in(client, "ivy", known["password"]).status_code == 303
+        known["session"] = client.headers["Cookie"].partition("=")[2]
+        assert client.get("/flask").status_code == 200
+    for role in tokens:
+        assert ask(closed, "GET /flask/tasks", tokens[role]).status_code == 200
+    search = leaks.Search(known)
+    for look in (leaks.of_containers, leaks.of_processes, leaks.of_logs, leaks.of_ledger):
+        assert search.text(look(closed)) == set(), look
+
+
+@pytest.mark.timeout(200)
+def test_who_is_logged_in_stays_so_when_the_key_is_renewed_once_and_not_when_it_is_stolen(closed: Stack) -> None:
+    password = add_person(closed, "hugo", "operator")
+    with browser(closed) as client:
+        log_in(client, "hugo", password)
+        form = open_form(client, "/flask/todos")
+        containers = container_ids(closed)
+        closed.run("ops/rotate_secrets.sh", "session_keys")
+        assert client.get("/flask").status_code == 200
+        assert send_open(client, form, "/flask/ui/todos", text="Find this again").status_code == 303
+        after = container_ids(closed)
+        assert {name for name in containers if after[name] != containers[name]} == {closed.flask}
+        with browser(closed) as another:
+            assert log_in(another, "hugo", password).status_code == 303
+            closed.run("ops/rotate_secrets.sh", "session_keys")
+            assert another.get("/flask").status_code == 200
+            assert client.get("/flask").status_code == 303
+    keys = (closed.secrets / "session_keys").read_text().split()
+    assert len(keys) == 2
+    shown = closed.docker("inspect", *closed.containers()) + closed.logs(closed.flask)
+    assert not [key for key in keys if key in shown]
 
 
 def test_wrong_passwords_slow_down_the_next_try(closed: Stack) -> None:

@@ -89,14 +89,22 @@ def test_failed_jobs_make_one_notice_signed_and_one_mail(stack: Stack, receivers
     assert notice["job"]["task_id"] in task_ids
     assert notice["job"]["error"] == "Division by zero: b must not be 0."
     assert post["path"] == "/hook?token=very_secret"
-    key = base64.b64decode((stack.secrets / "notify_secret").read_text().strip().removeprefix("whsec_"))
-    headers = post["headers"]
-    signed = f"{notice['id']}.{headers['webhook-timestamp']}.{post['body']}".encode()
-    expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
-    assert headers["webhook-signature"] == f"v1,{expected}"
+    assert post["headers"]["webhook-signature"] == signature(post, secret(stack))
     wait_until(receivers.mails, 30, "the mail is there", lambda mails: len(mails) == 1)
     log = stack.logs(stack.beat)
     assert "very_secret" not in log + stack.docker("inspect", *stack.containers())
+
+
+def secret(stack: Stack) -> str:
+    return (stack.secrets / "notify_secret").read_text().strip()
+
+
+def signature(post: Post, secret: str) -> str:
+    """Return the signature that a notice has to have."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    moment = post["headers"]["webhook-timestamp"]
+    signed = f"{json.loads(post['body'])['id']}.{moment}.{post['body']}".encode()
+    return f"v1,{base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()}"
 
 
 def fail_to_add(stack: Stack) -> None:
@@ -121,6 +129,18 @@ def test_a_beat_that_is_killed_loses_no_notice_and_repeats_it_with_the_same_id(
     assert json.loads(first["body"])["count"] == 1
     gathered = "SELECT times FROM notice WHERE channel = 'webhook' AND reason = 'failed:add' AND delivery_id IS NULL"
     wait_until(lambda: stack.ledger(gathered), 30, "the next notice gathers", lambda rows: rows == [(1,)])
+
+
+@pytest.mark.timeout(200)
+def test_notices_can_be_signed_with_a_new_secret(stack: Stack, receivers: Receivers) -> None:
+    before = secret(stack)
+    done = stack.run("ops/rotate_secrets.sh", "notify_secret")
+    assert str(stack.secrets / "notify_secret") in done.stdout
+    assert "very_secret" not in done.stdout
+    assert secret(stack) != before
+    stack.docker("exec", stack.celery, "python", "-c", "from tasks.text import text; text.delay(text=[])")
+    (post, *_) = receivers.wait_posts("failed:text", 1, 60)
+    assert post["headers"]["webhook-signature"] == signature(post, secret(stack))
 
 
 @pytest.mark.timeout(200)

@@ -271,6 +271,19 @@ def test_a_wrong_argument_is_named_with_the_remedy(stack: Stack, arguments: list
     assert (logins(stack), container_ids(stack)) == before
 
 
+def test_other_settings_than_those_of_the_build_are_refused(stack: Stack) -> None:
+    """Or a renewal of passwords could switch the login off, for instance."""
+    before = logins(stack), container_ids(stack)
+    for setting, value in (("WEB_THREADS", "5"), ("AUTH", "on"), ("CELERY_CONCURRENCY", "3")):
+        refused = stack.run(ROTATE, check=False, **{setting: value})
+        assert refused.returncode == 1
+        error, empty, remedy = refused.stderr.splitlines()
+        assert error.endswith(f"was made with another setting than {setting}={value}")
+        assert empty == ""
+        assert "./build.sh" in remedy
+    assert (logins(stack), container_ids(stack)) == before
+
+
 def test_passwords_of_other_servers_are_named_and_not_shown(stack: Stack) -> None:
     (stack.secrets / "smtp_url").write_text("smtp://user:a_pass_word@mail.example.com\n")
     try:

@@ -25,6 +25,7 @@ def configure(app: APIFlask) -> None:
     app.config.update(
         SECRET_KEY=keys[0],
         SECRET_KEY_FALLBACKS=keys[1:],
+        WTF_CSRF_SECRET_KEY=keys[::-1],  # the newest last; forms that were open before are still good
         # By this prefix browsers know that the cookie is for this host alone, and only over TLS or on localhost.
         SESSION_COOKIE_NAME="__Host-warren",
         SESSION_COOKIE_SECURE=True,
