@@ -88,7 +88,7 @@ def test_an_administrator_lets_somebody_in(inside: Page) -> None:
 def test_everybody_can_use_the_pages(inside: Page, path: str) -> None:
     inside.goto(path)
     for scheme in ("light", "dark"):
-        inside.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        inside.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         found = Axe().run(inside)
         assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
     for width in (PHONE["width"], 320):
@@ -99,6 +99,6 @@ def test_everybody_can_use_the_pages(inside: Page, path: str) -> None:
 def test_everybody_can_use_the_login(page: Page) -> None:
     page.goto("/flask/login")
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         found = Axe().run(page)
         assert found.violations_count == 0, f"{scheme}: {found.generate_report()}"
