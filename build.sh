@@ -73,7 +73,8 @@ main() {
 	docker image prune --force --filter "label=warren.stack=$PREFIX" >/dev/null
 	choose_smoke_job
 	step "smoke check: one $smoke_kind job through Nginx, Flask, RabbitMQ and Celery" smoke_check
-	wait "$sboms"
+	wait "$sboms" || die 'the stack runs, but what its images are made of could not be written' \
+		'The lines above say why. To try again: ops/sbom.sh'
 	say_goodbye
 }
 

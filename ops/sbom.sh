@@ -26,6 +26,9 @@ main() {
 	[[ $# -eq 0 ]] || die "unknown argument: $*" 'See: ops/sbom.sh --help'
 	require_docker
 	umask 022 # the user in the container of ops/audit.sh reads them
+	# One at a time: build.sh and a tool that is started may both come here.
+	exec {lock}<"$WARREN_DIR/ops/supply"
+	flock "$lock"
 	while read -r image id; do
 		if ! grep --quiet --fixed-strings "$id" "$(sbom_of "$image")" 2>/dev/null; then changed+=("$image" "$id"); fi
 	done < <(stack_images)

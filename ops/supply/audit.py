@@ -156,7 +156,9 @@ def ask_archive(folder: Path) -> Answer:
     """Return what Debian has newer versions of; ops/audit.sh has asked."""
     answer = Answer("Debian's archive", remedy=REBUILD)
     if not (folder / "updates").exists():
-        answer.missing = last_line((folder / "why").read_text())
+        why = (folder / "why").read_text()
+        # apt's last line only says that something was wrong before.
+        answer.missing = next((line for line in why.splitlines() if line.startswith("E: ")), last_line(why))
         return answer
     images: dict[str, list[str]] = defaultdict(list)
     for line in (folder / "updates").read_text().splitlines():
