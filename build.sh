@@ -13,6 +13,8 @@ source "$WARREN_DIR/ops/preflight.sh"
 source "$WARREN_DIR/ops/install.sh"
 # shellcheck source=ops/images.sh
 source "$WARREN_DIR/ops/images.sh"
+# shellcheck source=ops/supply.sh
+source "$WARREN_DIR/ops/supply.sh"
 # shellcheck source=ops/containers.sh
 source "$WARREN_DIR/ops/containers.sh"
 # shellcheck source=ops/secrets.sh
@@ -24,13 +26,14 @@ source "$WARREN_DIR/ops/tls.sh"
 
 usage() {
 	cat <<-HELP
-		Usage: ./build.sh [--install] [--take-over]
+		Usage: ./build.sh [--install] [--refresh] [--take-over]
 
 		Builds the images, creates networks, volume and secrets, starts the containers in order, waits until
 		each is healthy and runs one job through all of them. Run it again after any change: it renews what
 		changed, drops no request and no job, and leaves everything else alone.
 
 		  --install    first install Docker and what else is missing (Debian or Ubuntu, as root)
+		  --refresh    ask Debian for updates of what is in the images, and build anew those that lack some
 		  --take-over  replace a stack of the same name that another folder of the project has built. Its containers,
 		               networks and broker data are removed; its ledger and its secrets stay where they are
 
@@ -40,11 +43,12 @@ usage() {
 
 main() {
 	help_if_asked "$@"
-	local argument install=false
+	local argument install=false refresh=false sboms
 	take_over=false
 	for argument in "$@"; do
 		case $argument in
 		--install) install=true ;;
+		--refresh) refresh=true ;;
 		--take-over) take_over=true ;;
 		*) die "unknown argument: $argument" 'See: ./build.sh --help' ;;
 		esac
@@ -56,7 +60,8 @@ main() {
 	trap wait EXIT # after a failure, for the steps beside it
 	started=$(now_ms)
 
-	step "base image $BASE" "$WARREN_DIR/ops/base_image.sh"
+	if [[ $refresh == true ]]; then look_for_updates; fi
+	step "base image $BASE" provide_base
 	check_file_system "$(file_system_inside "$DB_DIR")" "$DB_DIR"
 	build_images
 	only_one_at_a_time
@@ -64,11 +69,15 @@ main() {
 	if [[ $TLS == on ]]; then step 'certificate' bring_certificate; fi
 	step 'schema of the ledger' migrate
 	if [[ $take_over == true ]]; then replace_other_home; fi
+	step 'what the images are made of' "$WARREN_DIR/ops/sbom.sh" & # while containers start, processors are idle
+	sboms=$!
 	start_containers
 	# What this run has replaced; the layers that are still in use stay.
 	docker image prune --force --filter "label=warren.stack=$PREFIX" >/dev/null
 	choose_smoke_job
 	step "smoke check: one $smoke_kind job through Nginx, Flask, RabbitMQ and Celery" smoke_check
+	wait "$sboms" || die 'the stack runs, but what its images are made of could not be written' \
+		'The lines above say why. To try again: ops/sbom.sh'
 	say_goodbye
 	let_first_in
 }
@@ -77,6 +86,33 @@ main() {
 stop_steps() { jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true; }
 
 # --- images --------------------------------------------------------------------------------------
+
+# look_for_updates: which images lack an update of Debian, in `outdated`. Only these are built anew, and what stands on
+# them follows by itself.
+look_for_updates() {
+	local image found images=()
+	for image in "$BASE" "${PREFIX}_"{python,nginx,rabbitmq,prometheus}; do
+		if image_exists "$image"; then images+=("$image"); fi
+	done
+	if [[ ${#images[@]} -eq 0 ]]; then return; fi
+	found=$(mktemp)
+	step 'updates of Debian: asking for them' write_updates "$found" "${images[@]}"
+	mapfile -t outdated < <(cut --delimiter ' ' --fields 1 "$found" | sort --unique)
+	awk '{ printf "           %s: %s %s -> %s\n", $1, $2, $3, $4 }' "$found"
+	if [[ ${#outdated[@]} -eq 0 ]]; then echo '           nothing is newer than what the images have'; fi
+	rm "$found"
+}
+
+# write_updates FILE IMAGE...
+write_updates() {
+	debian_updates "${@:2}" >"$1" || die 'Debian could not be asked for updates' \
+		'The lines above say why. Nothing was changed. Without --refresh, ./build.sh needs no answer.'
+}
+
+provide_base() {
+	if [[ " ${outdated[*]} " == *" $BASE "* ]]; then set -- --refresh; fi
+	"$WARREN_DIR/ops/base_image.sh" "$@"
+}
 
 # Two at a time: what Flask and Celery share comes before them, and RabbitMQ is mostly unpacking.
 build_images() {

@@ -94,6 +94,7 @@ FLASK_CONTAINER=${PREFIX}_flask_container
 RABBITMQ_CONTAINER=${PREFIX}_rabbitmq_container
 CELERY_CONTAINER=${PREFIX}_celery_container
 BEAT_CONTAINER=${PREFIX}_beat_container
+SBOM_DIR=$WARREN_DIR/sbom/$PREFIX # what the images are made of: ops/sbom.sh
 # On containers, networks and the broker's volume: whose they are (see ops/ownership.sh).
 STACK_LABELS=(--label "warren.stack=$PREFIX" --label "warren.dir=$WARREN_DIR")
 

@@ -51,6 +51,7 @@ purge() {
 	fi
 	purge_place 'exported files' "$EXPORTS_DIR" '*.csv' '*.part'
 	purge_place 'ledger' "$DB_DIR" 'backend.db*'
+	rm -rf "$SBOM_DIR"
 	purge_place 'secrets' "$SECRETS_DIR" '*_password' rabbitmq_definitions.json 'database_url*' smtp_url 'notify_*' session_keys tools \
 		'authority.*' tls
 }

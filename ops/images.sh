@@ -2,6 +2,8 @@
 # How the images are built. Which ones and when: build.sh, and ops/tools.sh for those of the tools.
 # Sourced after settings.sh and ops/lib.sh, never run.
 
+outdated=() # images that are built anew, whatever the cache has: see build.sh --refresh
+
 from_base=(--build-arg "BASE=$BASE" --build-arg "WARREN_UID=$WARREN_UID" --build-arg "WARREN_GID=$WARREN_GID")
 
 # What Flask, Celery and Flower share. No label tells whose it is or which version: so it is the same image for every
@@ -21,6 +23,7 @@ build_image() {
 docker_build() {
 	local folder=$1 tag=$2
 	shift 2
+	if [[ " ${outdated[*]} " == *" $tag "* ]]; then set -- --no-cache "$@"; fi
 	# An attestation would give an unchanged image a new id, and so a new container, every time.
 	BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --file "$WARREN_DIR/$folder/Dockerfile" --tag "$tag" "$@" "$WARREN_DIR"
 }

@@ -20,6 +20,7 @@ install_packages() {
 		if ! command -v "$program" >/dev/null; then missing+=("$program"); fi
 	done
 	if [[ ! -e /etc/ssl/certs/ca-certificates.crt ]]; then missing+=(ca-certificates); fi
+	if [[ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]]; then missing+=(debian-archive-keyring); fi
 	if [[ ${#missing[@]} -eq 0 ]]; then return; fi
 	export DEBIAN_FRONTEND=noninteractive
 	step 'package lists' apt-get update

@@ -19,7 +19,7 @@ help_if_asked "$@"
 command -v uv >/dev/null || die 'uv is not installed' 'Install it with: pip install uv'
 
 # jobs/ comes first: the images above it are held to its versions, so that they share its layer.
-for dir in jobs flask celery flower locust tests bench bench/contestants/*/; do
+for dir in jobs flask celery flower ops/supply locust tests bench bench/contestants/*/; do
 	dir=${dir%/}
 	constraint=()
 	if [[ $dir != jobs ]]; then constraint=(--constraint jobs/requirements.txt); fi

@@ -92,6 +92,7 @@ start_tool() {
 		die 'the stack was built before there were tools' 'Renew it with: ./build.sh'
 	if [[ -e $WARREN_DIR/$1/Dockerfile ]]; then step "image ${PREFIX}_$1" build_image "$1"; fi
 	step "$(tool_container "$1")" renew_tool "$1"
+	if [[ -e $WARREN_DIR/$1/Dockerfile ]]; then step "what ${PREFIX}_$1 is made of" "$WARREN_DIR/ops/sbom.sh"; fi
 }
 
 renew_tool() {

@@ -25,19 +25,12 @@ def details(stack: Stack, request: pytest.FixtureRequest) -> Any:
     return stack.inspect(getattr(stack, request.param))
 
 
-def test_nothing_may_be_changed_gained_or_used_up(details: Any) -> None:
+def test_limits_are_whole_and_it_comes_back_and_ends_in_time(details: Any) -> None:
+    """What test_cis.py does not ask."""
     host = details["HostConfig"]
-    assert host["ReadonlyRootfs"]
-    assert host["CapDrop"] == ["ALL"]
-    assert not host["CapAdd"]
-    assert "no-new-privileges" in host["SecurityOpt"]
-    assert not host["Privileged"]
-    assert host["Memory"] > 0
     assert host["MemorySwap"] == host["Memory"]
-    assert host["PidsLimit"] > 0
     assert host["RestartPolicy"]["Name"] == "unless-stopped"
     assert host["LogConfig"]["Config"]["max-size"]
-    assert details["Config"]["Healthcheck"]["Test"]
     assert details["Config"]["StopTimeout"] > 0
 
 

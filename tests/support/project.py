@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 
 # Folders whose files are not part of the project. Folders with a dot at the start of their name are ignored, too.
-FOREIGN = {ROOT / "db", ROOT / "secrets", ROOT / "backups"}
+FOREIGN = {ROOT / "db", ROOT / "secrets", ROOT / "backups", ROOT / "sbom"}
 
 SHEBANG = re.compile(rb"#!.*\b(ba|da)?sh\b")
 
