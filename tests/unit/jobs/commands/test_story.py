@@ -28,6 +28,7 @@ def job(**changed: Any) -> Job:
         "params": {},
         "state": "SUCCESS",
         "priority": 0,
+        "submitted_by": None,
         "request_id": "r-1",
         "created_at": NOON + 0.0005,
         "run_at": None,
