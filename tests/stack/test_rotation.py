@@ -275,7 +275,7 @@ def test_other_settings_than_those_of_the_build_are_refused(stack: Stack) -> Non
     """Or a renewal of passwords could switch the login off, for instance."""
     before = logins(stack), container_ids(stack)
     for setting, value in (("WEB_THREADS", "5"), ("AUTH", "on"), ("CELERY_CONCURRENCY", "3")):
-        refused = stack.run(ROTATE, check=False, **{setting: value})
+        refused = stack.run(ROTATE, check=False, **{setting: value})  # type: ignore[arg-type]
         assert refused.returncode == 1
         error, empty, remedy = refused.stderr.splitlines()
         assert error.endswith(f"was made with another setting than {setting}={value}")
