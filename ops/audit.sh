@@ -44,21 +44,20 @@ main() {
 	[[ ${#images[@]} -gt 0 ]] || die "there are no images of the stack $PREFIX" 'Build them with: ./build.sh'
 
 	step 'what the images are made of' "$WARREN_DIR/ops/sbom.sh"
-	work=$(mktemp --directory)
-	chmod 755 "$work" # for the user in the container
-	if debian_updates "${images[@]}" >"$work/updates.part" 2>"$work/why"; then mv "$work/updates.part" "$work/updates"; fi
-	run_briefly --volume "$SBOM_DIR:/sbom:ro" --volume "$work:/work:ro" "${PREFIX}_supply" \
-		python audit.py "${arguments[@]}" </dev/null || status=$?
+	shared_folder
+	if debian_updates "${images[@]}" >"$shared/updates.part" 2>"$shared/why"; then mv "$shared/updates.part" "$shared/updates"; fi
+	run_briefly "$shared" --volume "$SBOM_DIR:/sbom:ro" "${PREFIX}_supply" python audit.py "${arguments[@]}" || status=$?
 	case ${status:=0} in
 	0) ;;
 	"$FOUND") status=1 ;;
 	*) status=2 ;;
 	esac
+	cat "$shared/report"
 }
 
 # give_up: at the end, whatever it was. What was not looked at must not count as found, nor as fine.
 give_up() {
-	rm -rf "${work-}"
+	if [[ -n ${shared-} ]]; then remove_shared; fi
 	exit "${status-2}"
 }
 

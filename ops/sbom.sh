@@ -49,23 +49,22 @@ main() {
 sbom_of() { printf '%s/%s.cdx.json' "$SBOM_DIR" "${1#"${PREFIX}_"}"; }
 
 # write_sbom IMAGE ID: the tools have no way into another image, so it hands out the files that say what is in it.
-write_sbom() {
-	local file version
+write_sbom() (
 	file=$(sbom_of "$1")
 	version=$(docker image inspect --format '{{index .Config.Labels "org.opencontainers.image.version"}}' "$1")
-	if ! run_briefly --network none "$1" bash -c "$HAND_OUT" </dev/null |
-		run_briefly --network none "${PREFIX}_supply" python sbom.py "$1" "$version" "$2" >"$file.part"; then
-		rm "$file.part"
-		die "cannot tell what $1 is made of" 'The lines above say why.'
-	fi
+	shared_folder
+	trap remove_shared EXIT
+	run_briefly "$shared" --network none "$1" bash -c "$HAND_OUT"
+	run_briefly "$shared" --network none "${PREFIX}_supply" python sbom.py "$1" "$version" "$2"
+	cat "$shared/sbom.json" >"$file.part"
 	mv "$file.part" "$file"
-}
+)
 
 # --dereference: the copyright of some packages is a link to that of another one.
 HAND_OUT='
 	cd /
 	shopt -s nullglob globstar
-	tar --create --dereference var/lib/dpkg/status var/lib/dpkg/arch* usr/share/doc/*/copyright \
+	tar --create --dereference --file /shared/files.tar var/lib/dpkg/status var/lib/dpkg/arch* usr/share/doc/*/copyright \
 		venv/lib/python*/site-packages/*.dist-info/METADATA app/**/package.json
 '
 

@@ -1,7 +1,7 @@
-"""Asks which packages of the images have known holes, and prints what mends them. ops/audit.sh runs this.
+"""Asks which packages of the images have known holes, and tells what mends them. ops/audit.sh runs this.
 
-/sbom has what each image is made of. /work has the packages that Debian has newer versions of, if it could be asked,
-and otherwise the reason why it could not.
+/sbom has what each image is made of. /shared/updates has the packages that Debian has newer versions of, if it could be
+asked, and otherwise /shared/why the reason why it could not. The answer goes into /shared/report.
 """
 
 import argparse
@@ -21,6 +21,8 @@ from debsbom.securityscan.scanner import CveStatus, CveUrgency, SecurityScanner
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+SHARED = Path("/shared")
 
 FOUND = 10
 NOT_ASKED = 2
@@ -62,7 +64,7 @@ class Package:
 
 
 def main() -> int:
-    """Ask everybody, print what they said, and return the exit code."""
+    """Ask everybody, write down what they said, and return the exit code."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--osv")
     parser.add_argument("--tracker", default=TRACKER)
@@ -70,23 +72,22 @@ def main() -> int:
 
     python = packages("pypi")
     pypi = ask_pypi(python, options.osv)
-    archive = ask_archive(Path("/work"))
+    archive = ask_archive()
     tracker = ask_tracker(packages("deb", arch="source"), options.tracker)
     answers = [pypi, archive, tracker]
-    for answer in answers:
-        print("\n".join(text_of(answer)))
 
     found = sum(len(answer.found) for answer in answers)
-    # The archive and the tracker know of the same mends. The tracker only knows more about each.
-    not_asked = bool(pypi.missing or (archive.missing and tracker.missing))
     if found:
-        print(f"\nFound: {found}. What to do is above.")
-        return FOUND
-    if not_asked:
-        print("\nNothing found, but not everybody could be asked: so it is not known.")
-        return NOT_ASKED
-    print(f"\nNothing found. Asked: {', '.join(answer.source for answer in answers if not answer.missing)}.")
-    return 0
+        code, verdict = FOUND, f"Found: {found}. What to do is above."
+    elif pypi.missing or (archive.missing and tracker.missing):
+        # The archive and the tracker know of the same mends. The tracker only knows more about each.
+        code, verdict = NOT_ASKED, "Nothing found, but not everybody could be asked: so it is not known."
+    else:
+        asked = ", ".join(answer.source for answer in answers if not answer.missing)
+        code, verdict = 0, f"Nothing found. Asked: {asked}."
+    lines = [line for answer in answers for line in text_of(answer)]
+    (SHARED / "report").write_text("\n".join([*lines, "", verdict, ""]))
+    return code
 
 
 def text_of(answer: Answer) -> Iterator[str]:
@@ -152,16 +153,16 @@ def ask_pypi(installed: list[Package], osv: str | None) -> Answer:
     return answer
 
 
-def ask_archive(folder: Path) -> Answer:
+def ask_archive() -> Answer:
     """Return what Debian has newer versions of; ops/audit.sh has asked."""
     answer = Answer("Debian's archive", remedy=REBUILD)
-    if not (folder / "updates").exists():
-        why = (folder / "why").read_text()
+    if not (SHARED / "updates").exists():
+        why = (SHARED / "why").read_text()
         # apt's last line only says that something was wrong before.
         answer.missing = next((line for line in why.splitlines() if line.startswith("E: ")), last_line(why))
         return answer
     images: dict[str, list[str]] = defaultdict(list)
-    for line in (folder / "updates").read_text().splitlines():
+    for line in (SHARED / "updates").read_text().splitlines():
         image, name, here, there, kind = line.split()
         images[f"{name} {here} -> {there}{' (security)' if kind == 'security' else ''}"].append(image)
     answer.found = [f"{update} in {', '.join(where)}" for update, where in sorted(images.items())]

@@ -1,7 +1,7 @@
 """Writes what an image is made of, as CycloneDX JSON. ops/sbom.sh runs this in a container of its own.
 
-From stdin comes a tar archive of the files in which the image itself says so: dpkg's list, the copyright files, the
-metadata of Python's packages, and the package.json of what was copied from npm. Debian's packages are read by debsbom.
+/shared/files.tar has the files in which the image itself says so: dpkg's list, the copyright files, the metadata of
+Python's packages, and the package.json of what was copied from npm. Debian's packages are read by debsbom.
 """
 
 import functools
@@ -27,18 +27,21 @@ from debsbom.generate import Debsbom
 from debsbom.sbom import SBOMType
 from packageurl import PackageURL
 
+SHARED = Path("/shared")
+
 # debsbom reads SPDX's list of licences anew for each package, which takes most of its time.
 debsbom.apt.copyright.get_spdx_licensing = functools.cache(debsbom.apt.copyright.get_spdx_licensing)
 
 
 def main() -> None:
-    """Read the archive from stdin and print the document."""
+    """Read the archive and write the document beside it."""
     logging.getLogger("debsbom").setLevel(logging.ERROR)  # it misses who looks after a package that is not installed
     name, version, image_id = sys.argv[1:]
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(SHARED / "files.tar") as archive:
         archive.extractall(folder, filter="data")
         bom = describe(Path(folder), name, version, image_id)
-    print(make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=1))
+    text = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=1)
+    (SHARED / "sbom.json").write_text(text)
 
 
 def describe(root: Path, name: str, version: str, image_id: str) -> Bom:
