@@ -96,15 +96,19 @@ drain() {
 	sleep 1
 }
 
+# The processes that answer, also those that are shutting down, as files of /proc
+workers() { grep --files-with-matches --no-messages 'nginx: worke[r]' /proc/[0-9]*/cmdline | sort || true; }
+
 # The planned reload. It is over when the processes with the earlier configuration have answered everything.
 replace() {
-	local half
+	local half earlier
 	try
+	earlier=$(workers)
 	if [[ ! -e $DRAINING ]]; then drain; fi
 	reload
-	for ((half = 0; half < 14; half++)); do
+	for ((half = 0; half < 20; half++)); do
 		sleep 0.5
-		grep --quiet --no-messages 'is shutting dow[n]' /proc/[0-9]*/cmdline || break
+		if [[ -z $(comm -12 <(echo "$earlier") <(workers)) ]]; then break; fi
 	done
 	rm -f "$DRAINING"
 }
@@ -112,6 +116,13 @@ replace() {
 # The planned reload, if configuration or certificate are not what was loaded.
 refresh() {
 	if [[ $(configuration) != "$(<"$LOADED")" || $(certificate) != "$(<"$CERTIFICATE")" ]]; then replace; fi
+}
+
+# alone COMMAND: after another planned reload, if there is one
+alone() {
+	exec 9>/tmp/replacing
+	flock 9
+	"$1"
 }
 
 check() {
@@ -131,7 +142,7 @@ check() {
 	if [[ -e $DRAINING ]]; then return; fi
 	if [[ $now != *127.0.0.1:1* && $now != "$(<"$UPSTREAM")" ]]; then reload; fi
 	# In the background, for this takes longer than a healthcheck may. What it says goes to the log.
-	if [[ $(certificate) != "$(<"$CERTIFICATE")" ]]; then replace <&- &>/proc/1/fd/2 & fi
+	if [[ $(certificate) != "$(<"$CERTIFICATE")" ]]; then alone refresh <&- &>/proc/1/fd/2 & fi
 }
 
 case ${1:-} in
@@ -141,7 +152,8 @@ start)
 	prepare
 	exec /etc/warren/port.py borrow nginx -c "$CONFIG" -g 'daemon off;'
 	;;
-drain | replace | refresh | check) "$1" ;;
+replace | refresh) alone "$1" ;;
+drain | check) "$1" ;;
 *)
 	echo 'Usage: control.sh start|drain|replace|refresh|check' >&2
 	exit 2

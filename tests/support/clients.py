@@ -10,9 +10,10 @@ from random import Random
 
 import httpx
 
+from tests.support.http2 import Http2
 from tests.support.stack import Stack, wait_until
 
-#: Half of them keep their connection, the others open a new one for each request.
+#: Half of them keep their connection, the others open a new one for each request. With TLS, a quarter speak HTTP/2.
 CLIENTS = 32
 #: Most seconds between two requests of one client: less than the second in which an Nginx that is going to stop lets
 #: its clients go.
@@ -57,8 +58,9 @@ def _ask(stack: Stack, number: int, answers: Answers, stop: threading.Event) -> 
     dice = Random(number)
     headers = {"Connection": "close"} if number % 2 else {}
     mine: list[str] = []
-    http2 = number % 4 == 0  # with TLS, that is: without it nobody agrees on it
-    with httpx.Client(base_url=stack.url, timeout=30, headers=headers, verify=stack.trust, http2=http2) as http:
+    context = stack.new_context()
+    transport = Http2(context) if stack.env["TLS"] == "on" and number % 4 == 0 else httpx.HTTPTransport(verify=context)
+    with httpx.Client(base_url=stack.url, timeout=30, headers=headers, transport=transport) as http:
         while not stop.is_set():
             requests = [http.build_request("GET", "/"), http.build_request("POST", "/flask/add", json={"a": 1, "b": 2})]
             if mine:

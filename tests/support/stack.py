@@ -71,6 +71,12 @@ class Stack:
         if self.env["TLS"] == "on":
             self.trust.load_verify_locations(self.authority)
 
+    def new_context(self) -> ssl.SSLContext:
+        """Return a context that trusts the same authorities, for a client that goes on beside others."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=b"".join(self.trust.get_ca_certs(binary_form=True)))
+        return context
+
     def clear(self) -> None:
         """Remove what a killed run may have left, also one from another copy of the project."""
         self.run("./stop.sh", "--purge")
