@@ -67,7 +67,9 @@ def test_the_list_has_each_package_of_debian(stack: Stack, name: str) -> None:
 def test_the_list_has_each_package_of_python(stack: Stack, name: str) -> None:
     installed = []
     if name in ("flask", "celery"):
-        pip = in_image(stack, name, "python", "/usr/local/lib/pip.whl/pip", "list", "--format", "json")
+        # --path: without what is not installed, pip itself.
+        listing = "python /usr/local/lib/pip.whl/pip list --format json --path /venv/lib/python*/site-packages"
+        pip = in_image(stack, name, "bash", "-c", listing)
         installed = [(re.sub(r"[-_.]+", "-", it["name"]).lower(), it["version"]) for it in json.loads(pip)]
         assert len(installed) > 20
     listed = [(re.sub(r"[-_.]+", "-", purl.name), purl.version) for purl, _ in components(stack, name, "pypi")]
@@ -83,10 +85,11 @@ def test_the_list_has_what_was_copied_from_npm(stack: Stack) -> None:
 
 
 def test_licences_are_told_as_far_as_they_are_known(stack: Stack) -> None:
-    assert [purl.name for purl, it in components(stack, "flask", "pypi") if not it.get("licenses")] == []
+    # One says it only in a file.
+    assert {purl.name for purl, it in components(stack, "flask", "pypi") if not it.get("licenses")} <= {"pysqlite3"}
     sources = [it for purl, it in components(stack, "nginx", "deb") if purl.qualifiers["arch"] == "source"]
     told = {it["name"]: it["licenses"][0]["expression"] for it in sources if "licenses" in it}
-    assert "BSD-2-Clause" in told["nginx"]
+    assert told["openssl"] == "Apache-2.0 AND (Artistic-1.0 OR GPL-1.0-or-later)"
     assert len(told) > len(sources) / 5
 
 
