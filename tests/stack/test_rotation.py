@@ -152,7 +152,7 @@ MOMENTS = {
 }
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_an_interrupted_run_does_no_harm_and_the_next_one_ends_well(stack: Stack, tmp_path: Path, moment: str) -> None:
     before = logins(stack)
