@@ -131,18 +131,22 @@ next_user() {
 
 # All but the newest of each role. What they are still connected with, RabbitMQ closes.
 remove_earlier_users() {
-	local role user newest
+	local role user known newest=()
+	for role in "${BROKER_ROLES[@]}"; do newest+=("$(newest_user "$role")"); done
+	known=$(docker exec "$RABBITMQ_CONTAINER" rabbitmqctl --silent list_users | cut --fields 1)
+	for user in $known; do
+		if is_earlier "$user"; then docker exec "$RABBITMQ_CONTAINER" rabbitmqctl --quiet delete_user "$user"; fi
+	done
 	for role in "${BROKER_ROLES[@]}"; do
-		newest=$(newest_user "$role")
-		docker exec "$RABBITMQ_CONTAINER" rabbitmqctl --silent list_users | cut --fields 1 | while read -r user; do
-			if [[ $user =~ ^$role(_[0-9]+)?$ && $user != "$newest" ]]; then
-				docker exec "$RABBITMQ_CONTAINER" rabbitmqctl --quiet delete_user "$user" </dev/null
-			fi
-		done
-		users_of "$role" | while read -r user; do
-			if [[ $user != "$newest" ]]; then rm "$SECRETS_DIR/${user}_password"; fi
+		for user in $(users_of "$role"); do
+			if is_earlier "$user"; then rm "$SECRETS_DIR/${user}_password"; fi
 		done
 	done
+}
+
+# is_earlier USER: one that this script or ./build.sh has made, and that is none of `newest`.
+is_earlier() {
+	[[ $1 =~ ^([a-z]+)(_[0-9]+)?$ && " ${BROKER_ROLES[*]} " == *" ${BASH_REMATCH[1]} "* && " ${newest[*]} " != *" $1 "* ]]
 }
 
 # --- the others ----------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ def refused_logins(stack: Stack) -> list[str]:
 # --- under load -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_all_passwords_are_new_and_no_request_or_job_is_lost(stack: Stack) -> None:
     before, containers, refused = logins(stack), container_ids(stack), refused_logins(stack)
     stack.run("./launch_celery_worker.sh")
@@ -152,7 +152,7 @@ MOMENTS = {
 }
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_an_interrupted_run_does_no_harm_and_the_next_one_ends_well(stack: Stack, tmp_path: Path, moment: str) -> None:
     before = logins(stack)
@@ -191,7 +191,7 @@ def test_an_interrupted_run_does_no_harm_and_the_next_one_ends_well(stack: Stack
 # --- the others -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_tools_get_new_passwords_and_go_on_with_new_users(stack: Stack) -> None:
     before = {tool: start(stack, tool) for tool in ("flower", "rabbitmq_ui")}
     try:
