@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from jobs.catalogue import JOB_TYPES
 from webapp import operations
+from webapp.auth import csrf
 from webapp.intake import intake, new_job
 from webapp.models import NewTodo, ScheduleChange, TodoChange
 from webapp.pages import forms
@@ -80,7 +81,8 @@ def _sent(purpose: forms.Purpose, name: str) -> forms.Form:
     """Return the form that was sent. Raises a 404 problem for a kind of job that there is not."""
     if name not in JOB_TYPES:
         raise Problem(404, f"There is no kind of job called {name[:50]!r}.")
-    return forms.parse(purpose, name, request.form)
+    fields = {field: text for field, text in request.form.items() if field != csrf.FIELD}
+    return forms.parse(purpose, name, fields)
 
 
 @blueprint.post("/ui/todos")
