@@ -14,7 +14,8 @@ build_supply() { docker_build ops/supply "${PREFIX}_supply" --build-arg "PYTHON_
 # run_briefly FOLDER ARGUMENT...: a container that may do nothing but compute, and write to this folder, its /shared. What
 # it has to tell goes there: on a busy machine Docker may lose the end of what a container prints.
 run_briefly() {
-	docker run --rm --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --volume "$1:/shared" "${@:2}"
+	docker run --rm --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
+		--cpu-shares "$CELERY_CPU_SHARES" --volume "$1:/shared" "${@:2}" # containers that start go first
 }
 
 # shared_folder: a new folder, its name in `shared`. Containers may write to it as whatever user, but nobody else on this
