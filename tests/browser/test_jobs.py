@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from jobs.catalogue import JOB_TYPES
 from tests.browser.support import Watch, expect_state, fill, live, mark, press, row, send_button, submit
-from tests.support.stack import Stack
+from tests.support.stack import Stack, wait_until
 
 #: Of each kind of job, what to enter and what its result has to contain.
 ENTRIES: dict[str, tuple[dict[str, str], str]] = {
@@ -89,7 +89,8 @@ def test_more_clicks_on_cancel_do_nothing_else(stack: Stack, page: Page, where: 
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
     page.clock.pause_at(datetime.now() + timedelta(seconds=5))  # so that all of these clicks come in one moment
     cancel = shown.get_by_role("button", name="Cancel")
-    place = cancel.bounding_box()
+    # A row that is just being replaced is in no place for a moment.
+    place = wait_until(cancel.bounding_box, 10, "the button has a place")
     assert place
     cancel.dblclick()
     expect_state(shown, "REVOKED")
