@@ -85,7 +85,8 @@ class Stack:
             self.docker("volume", "rm", *volumes)
 
     def remove(self) -> None:
-        """Remove its containers, networks and data."""
+        """Remove its containers, networks and data, and close what is open to it."""
+        self.http.close()
         self.run("./stop.sh", "--purge")
 
     # --- scripts and containers ----------------------------------------------------------------------------------
