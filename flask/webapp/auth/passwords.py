@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -29,7 +30,7 @@ def is_right(password: str, kept: str | None) -> bool:
     """
     with _one_at_a_time:
         try:
-            return _hasher.verify(kept or _OF_NOBODY, password[:LONGEST]) and kept is not None
+            return _hasher.verify(kept or _of_nobody(), password[:LONGEST]) and kept is not None
         except (VerificationError, InvalidHashError):
             return False
 
@@ -39,4 +40,7 @@ def new_password() -> str:
     return secrets.token_urlsafe(18)
 
 
-_OF_NOBODY = hash_of(new_password())
+@cache
+def _of_nobody() -> str:
+    """Return what is kept of a password that nobody has. Made when it is needed: most stacks have no login."""
+    return _hasher.hash(new_password())
