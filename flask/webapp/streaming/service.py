@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -96,18 +97,19 @@ class StreamingService:
         room for it. Raises :class:`TooManySubscribers` or :class:`TooManyOfOne` if not.
         """
         with self._somebody_came:
-            everybody = [*self._subscribers, *self._newcomers]
-            if len(everybody) >= self._limit:
+            if len(self._subscribers) + len(self._newcomers) >= self._limit:
                 raise TooManySubscribers
-            if owner is not None and self._limit_of_one <= sum(
-                other.owner is not None and other.owner.who == owner.who for other in everybody
-            ):
+            if owner is not None and self._streams_of(owner) >= self._limit_of_one:
                 raise TooManyOfOne
             subscriber = Subscriber(channel, last_event, connect(), owner)
             with suppress(Disconnected):  # the thread will notice it as well
                 subscriber.send(RETRY)  # the HTTP head goes out with it, even while the ledger cannot be read
             self._newcomers.append(subscriber)
             self._somebody_came.notify()
+
+    def _streams_of(self, owner: Actor) -> int:
+        everybody = chain(self._subscribers, self._newcomers)
+        return sum(other.owner is not None and other.owner.who == owner.who for other in everybody)
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
