@@ -25,7 +25,7 @@ from jobs.ledger.records import AuditEntry, IdempotencyKey, NewJob, Priority, ne
 from jobs.settings import settings
 from webapp import metrics
 from webapp.auth import trail
-from webapp.auth.actor import actor
+from webapp.auth.actor import who
 from webapp.problems import unavailable
 from webapp.request_id import request_id
 
@@ -68,7 +68,6 @@ def new_job(
     task_id: str | None = None,
 ) -> NewJob:
     """Return a job of the present request as the ledger takes it, with a new id if it is given none."""
-    asking = actor()
     return NewJob(
         id=task_id or new_id(),
         type=job_type.name,
@@ -77,7 +76,7 @@ def new_job(
         run_at=run_at.timestamp() if run_at else None,
         priority=Priority.HIGH if urgent or job_type.control else Priority.NORMAL,
         request_id=request_id(),
-        submitted_by=asking.who if asking else None,
+        submitted_by=who(),
     )
 
 

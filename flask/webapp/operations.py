@@ -11,7 +11,7 @@ from jobs.ledger import audit, moves, pauses, queries, schedules, todos
 from jobs.ledger.database import ledger
 from jobs.ledger.records import AuditEntry, Job, NewJob, Schedule, Todo
 from webapp.auth import trail
-from webapp.auth.actor import actor
+from webapp.auth.actor import who
 from webapp.auth.trail import noted
 from webapp.intake import intake
 from webapp.models import (
@@ -69,14 +69,13 @@ def retry_job(task_id: str) -> str:
     job = find_job(task_id)
     if not job.retryable:
         raise Problem(409, f"Only a FAILURE or REVOKED job can be retried; this one is {job.state}.", state=job.state)
-    asking = actor()
     again = NewJob(
         type=job.type,
         queue=job.queue,
         params=job.params,
         priority=job.priority,
         request_id=request_id(),
-        submitted_by=asking.who if asking else None,
+        submitted_by=who(),
     )
     return intake().accept(again, told=trail.entry("retry", task_id, f"As {again.id}."))
 

@@ -29,3 +29,9 @@ def actor() -> Actor | None:
     """Return who has sent the present request; ``None`` outside of requests, and where nobody has to say it."""
     found: Actor | None = g.get("actor") if has_request_context() else None
     return found
+
+
+def who() -> str | None:
+    """Return its name, for what it submits; ``None`` as above."""
+    asking = actor()
+    return asking.who if asking is not None else None
