@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from jobs.ledger.records import Attempt, Job, Priority, QueueSample, Schedule, Todo
+from jobs.ledger.records import Attempt, AuditEntry, Job, Priority, QueueSample, Schedule, Todo
 from jobs.states import State
 
 
@@ -96,3 +96,8 @@ def schedule_view(schedule: Schedule) -> dict[str, Any]:
 def todo_view(todo: Todo) -> dict[str, Any]:
     """Return a to-do."""
     return {"id": todo.id, "text": todo.text, "done": todo.done, "created_at": timestamp(todo.created_at)}
+
+
+def audit_view(entry: AuditEntry) -> dict[str, Any]:
+    """Return what somebody did."""
+    return vars(entry) | {"at": timestamp(entry.at)}

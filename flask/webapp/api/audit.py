@@ -1,8 +1,6 @@
 """Who did what: a page of it, and all of it as JSON lines."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, json, jsonify
@@ -10,11 +8,10 @@ from pydantic import BaseModel, Field
 
 from jobs.ledger import audit
 from jobs.ledger.database import ledger
-from jobs.ledger.records import AuditEntry
 from webapp.api.openapi import error_responses
 from webapp.models import AuditQuery, Timestamp
 from webapp.operations import list_audit
-from webapp.views import timestamp
+from webapp.views import audit_view
 
 blueprint = APIBlueprint("audit", __name__, tag="Service")
 
@@ -49,7 +46,7 @@ class AuditPage(BaseModel):
 def listing(query_data: AuditQuery) -> Response:
     """Return a page of the audit."""
     entries, after = list_audit(query_data)
-    return jsonify(data=[_view(entry) for entry in entries], next=after)
+    return jsonify(data=[audit_view(entry) for entry in entries], next=after)
 
 
 @blueprint.get("/audit.jsonl")
@@ -67,8 +64,4 @@ def _lines() -> Iterator[str]:
         if not found:
             return
         number = found[-1][0]
-        yield "".join(json.dumps(_view(entry)) + "\n" for _, entry in found)
-
-
-def _view(entry: AuditEntry) -> dict[str, Any]:
-    return asdict(entry) | {"at": timestamp(entry.at)}
+        yield "".join(json.dumps(audit_view(entry)) + "\n" for _, entry in found)
