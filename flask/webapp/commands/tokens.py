@@ -5,14 +5,18 @@ import sys
 
 from jobs.ledger import audit, tokens
 from jobs.ledger.database import ledger
-from jobs.ledger.records import AuditEntry, Role
+from jobs.ledger.records import Role
 from webapp.auth import people
+from webapp.auth.trail import by_script
 from webapp.rendering import utc
+
+#: What people call it by, and the audit, too.
+PROGRAM = "ops/tokens.sh"
 
 
 def main() -> int:
     """Do what the arguments say; return the exit code."""
-    parser = argparse.ArgumentParser(prog="ops/tokens.sh")
+    parser = argparse.ArgumentParser(prog=PROGRAM)
     commands = parser.add_subparsers(dest="command", required=True)
     add = commands.add_parser("add")
     add.add_argument("name")
@@ -38,7 +42,7 @@ def main() -> int:
 def _add(name: str, role: Role, days: float | None) -> None:
     with ledger().writing() as connection:
         made = people.add_token(connection, name, role, days)
-        audit.add(connection, _entry("add_token", name, role.word))
+        audit.add(connection, by_script(PROGRAM, "add_token", name, role.word))
     # Alone on standard output, so that a script can take it from there.
     print("It is shown only now. Programs send it so: Authorization: Bearer TOKEN", file=sys.stderr)
     print(made)
@@ -47,7 +51,7 @@ def _add(name: str, role: Role, days: float | None) -> None:
 def _revoke(name: str) -> None:
     with ledger().writing() as connection:
         people.remove_token(connection, name)
-        audit.add(connection, _entry("remove_token", name))
+        audit.add(connection, by_script(PROGRAM, "remove_token", name))
     print(f"The token {name} is revoked.")
 
 
@@ -59,12 +63,6 @@ def _list() -> None:
         expires = utc(token.expires_at) if token.expires_at else "never"
         used = utc(token.last_used_at) if token.last_used_at else "never"
         print(f"{token.name:<32}  {token.role:<8}  {expires:<23}  {used}")
-
-
-def _entry(action: str, subject: str, detail: str = "") -> AuditEntry:
-    return AuditEntry(
-        who="ops/tokens.sh", role=Role.ADMIN.word, address="the machine", action=action, subject=subject, detail=detail
-    )
 
 
 if __name__ == "__main__":

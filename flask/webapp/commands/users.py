@@ -5,9 +5,13 @@ import sys
 
 from jobs.ledger import accounts, audit
 from jobs.ledger.database import ledger
-from jobs.ledger.records import AuditEntry, Role
+from jobs.ledger.records import Role
 from webapp.auth import passwords, people
+from webapp.auth.trail import by_script
 from webapp.rendering import utc
+
+#: What people call it by, and the audit, too.
+PROGRAM = "ops/users.sh"
 
 #: The name of the person that build.sh lets in first.
 FIRST = "admin"
@@ -15,7 +19,7 @@ FIRST = "admin"
 
 def main() -> int:
     """Do what the arguments say; return the exit code."""
-    parser = argparse.ArgumentParser(prog="ops/users.sh")
+    parser = argparse.ArgumentParser(prog=PROGRAM)
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("add", "password", "revoke"):
         commands.add_parser(name).add_argument("name")
@@ -46,7 +50,7 @@ def _add(name: str, role: Role) -> None:
     kept = passwords.hash_of(password)
     with ledger().writing() as connection:
         people.add(connection, name, role, kept)
-        audit.add(connection, _entry("add_person", name, role.word))
+        audit.add(connection, by_script(PROGRAM, "add_person", name, role.word))
     _show(name, password)
 
 
@@ -63,7 +67,7 @@ def _give_password(name: str) -> None:
     kept = passwords.hash_of(password)
     with ledger().writing() as connection:
         people.give_password(connection, name, kept)
-        audit.add(connection, _entry("give_password", name))
+        audit.add(connection, by_script(PROGRAM, "give_password", name))
     _show(name, password)
 
 
@@ -75,7 +79,7 @@ def _show(name: str, password: str) -> None:
 def _revoke(name: str) -> None:
     with ledger().writing() as connection:
         people.remove(connection, name)
-        audit.add(connection, _entry("remove_person", name))
+        audit.add(connection, by_script(PROGRAM, "remove_person", name))
     print(f"{name} is let in no more.")
 
 
@@ -86,12 +90,6 @@ def _list() -> None:
     for account in found:
         last = utc(account.last_login_at) if account.last_login_at else "never"
         print(f"{account.name:<32}  {account.role:<8}  {last}")
-
-
-def _entry(action: str, subject: str, detail: str = "") -> AuditEntry:
-    return AuditEntry(
-        who="ops/users.sh", role=Role.ADMIN.word, address="the machine", action=action, subject=subject, detail=detail
-    )
 
 
 if __name__ == "__main__":
