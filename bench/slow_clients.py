@@ -4,7 +4,6 @@ Half of them send the head of a request, half of them the body, one byte a secon
 without them, each at its time, and the times of the answers are compared.
 """
 
-import argparse
 import asyncio
 import contextlib
 import multiprocessing
@@ -17,9 +16,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.synchronize import Event
-from urllib.parse import urlsplit
 
-from bench.viewers import quantile, requests
+from bench.viewers import host_and_port, parser_of_runs, quantile, requests
 
 HEAD = b"POST /flask/heavy HTTP/1.1\r\nHost: localhost\r\n"
 #: Sent at once by those whose body is slow.
@@ -109,15 +107,10 @@ def _generations(host: str, port: int, count: int, ready: Event, done: Event) ->
 
 def main() -> int:
     """Measure and print the table; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://localhost:8000", help="the running stack (default: %(default)s)")
+    parser = parser_of_runs(__doc__)
     parser.add_argument("--clients", type=int, default=500, metavar="N", help="slow clients (default: 500)")
-    parser.add_argument("--rate", type=float, default=100, metavar="R", help="requests per second (default: 100)")
-    parser.add_argument("--seconds", type=float, default=10, metavar="S", help="length of each run (default: 10)")
-    parser.add_argument("--rounds", type=int, default=4, metavar="N", help="runs of each kind (default: 4)")
     arguments = parser.parse_args()
-    address = urlsplit(arguments.url)
-    host, port = address.hostname or "localhost", address.port or 80
+    host, port = host_and_port(arguments.url)
 
     medians: dict[str, dict[int, list[float]]] = {name: {0: [], arguments.clients: []} for name in ("p50", "p99")}
     print(f"{'round':>5} {'slow':>5} {'requests':>9} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8}")

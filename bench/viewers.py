@@ -24,15 +24,10 @@ BODY = b'{"seconds": 0}'
 
 def main() -> int:
     """Measure and print the table; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", default="http://localhost:8000", help="the running stack (default: %(default)s)")
+    parser = parser_of_runs(__doc__)
     parser.add_argument("--viewers", type=int, default=200, metavar="N", help="open dashboards (default: 200)")
-    parser.add_argument("--rate", type=float, default=100, metavar="R", help="requests per second (default: 100)")
-    parser.add_argument("--seconds", type=float, default=10, metavar="S", help="length of each run (default: 10)")
-    parser.add_argument("--rounds", type=int, default=4, metavar="N", help="runs of each kind (default: 4)")
     arguments = parser.parse_args()
-    address = urlsplit(arguments.url)
-    host, port = address.hostname or "localhost", address.port or 80
+    host, port = host_and_port(arguments.url)
 
     p99: dict[int, list[float]] = {0: [], arguments.viewers: []}
     print(f"{'round':>5} {'viewers':>8} {'requests':>9} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8} {'MB seen':>8}")
@@ -49,6 +44,22 @@ def main() -> int:
     without, with_viewers = (statistics.median(p99[viewers]) for viewers in (0, arguments.viewers))
     print(f"\nmedian p99 with {arguments.viewers} viewers / with none: {with_viewers / without:.2f}")
     return 0
+
+
+def parser_of_runs(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser for what all such measurements ask: the stack, and how requests are sent to it."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", default="http://localhost:8000", help="the running stack (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=100, metavar="R", help="requests per second (default: 100)")
+    parser.add_argument("--seconds", type=float, default=10, metavar="S", help="length of each run (default: 10)")
+    parser.add_argument("--rounds", type=int, default=4, metavar="N", help="runs of each kind (default: 4)")
+    return parser
+
+
+def host_and_port(url: str) -> tuple[str, int]:
+    """Return where to connect to for an address."""
+    address = urlsplit(url)
+    return address.hostname or "localhost", address.port or 80
 
 
 def quantile(ordered: list[float], share: float) -> float:
