@@ -217,13 +217,15 @@ remove_networks() {
 
 # wait_healthy NAME: until its healthcheck passes. A container that ends, again and again, is given up at once.
 wait_healthy() {
-	local running health restarts restarts_before='' deadline=$((SECONDS + HEALTH_TIMEOUT))
+	local running restarts restarts_before='' check deadline=$((SECONDS + HEALTH_TIMEOUT))
+	mapfile -t check < <(docker container inspect --format '{{join .Config.Healthcheck.Test "\n"}}' "$1")
+	if [[ ${check[0]} == CMD-SHELL ]]; then check[0]='sh -c'; else check[0]=; fi
 	while ((SECONDS < deadline)); do
-		read -r running health restarts < <(docker container inspect --format \
-			'{{.State.Running}} {{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}} {{.RestartCount}}' "$1") || break
-		if [[ $health == healthy && $running == true ]]; then return; fi
+		read -r running restarts < <(docker container inspect --format '{{.State.Running}} {{.RestartCount}}' "$1") || break
+		# Docker would look for the first time only after an interval.
+		if [[ $running == true ]] && docker exec "$1" ${check[0]} "${check[@]:1}" >/dev/null 2>&1; then return; fi
 		if ((restarts >= ${restarts_before:=$restarts} + 3)); then break; fi
-		sleep 0.3
+		sleep 0.2
 	done
 	docker logs --tail 15 "$1" 2>&1
 	die "$1 is not healthy after $((HEALTH_TIMEOUT - deadline + SECONDS)) s: $(how_it_is "$1")" \

@@ -38,7 +38,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
         raise
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Return a stack for these tests alone, so that they can run beside those of tests/stack."""
     with running(Stack(f"{PREFIX}_browser", tmp_path_factory.mktemp("browser"))) as stack:

@@ -3,7 +3,6 @@
 import re
 from datetime import datetime, timedelta
 
-import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.support import OpenPage, Watch, expect_state, live, mark, row
@@ -130,7 +129,6 @@ def test_the_charts_show_what_was_done(stack: Stack, page: Page) -> None:
     expect(done.locator(".readout")).to_contain_text("arithmetic")
 
 
-@pytest.mark.timeout(200)
 def test_nothing_is_missed_while_the_web_container_restarts(stack: Stack, open_page: OpenPage, watch: Watch) -> None:
     watch.tolerate(RESTARTING)
     page = open_page()

@@ -1,6 +1,5 @@
 """10,000 jobs in the list."""
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.support import OpenPage, expect_state, live, mark, row
@@ -28,7 +27,6 @@ for start in range(1, 10_001, 250):
 """
 
 
-@pytest.mark.timeout(240)
 def test_10_000_jobs(stack: Stack, page: Page, open_page: OpenPage) -> None:
     page.goto("/flask")
     live(page)

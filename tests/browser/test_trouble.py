@@ -13,7 +13,6 @@ from tests.support.stack import Stack
 LOOKS_EVERY = 10_000
 
 
-@pytest.mark.timeout(240)
 def test_the_broker_goes_down_and_comes_back(stack: Stack, open_page: OpenPage, watch: Watch) -> None:
     watch.tolerate("status of 503")  # the front page asks whether all is well
     before = stack.submit_heavy()
@@ -54,7 +53,6 @@ def test_the_broker_goes_down_and_comes_back(stack: Stack, open_page: OpenPage, 
     assert unloaded()
 
 
-@pytest.mark.timeout(120)
 def test_a_page_without_workers_and_beat_says_what_that_means(stack: Stack, open_page: OpenPage) -> None:
     page = open_page()
     page.goto("/flask?form=add")

@@ -45,14 +45,14 @@ def plan(pytestconfig: pytest.Config) -> Plan:
     return Plan(jobs=jobs or FEW_JOBS, full=jobs is not None, seed=pytestconfig.stash[SEED])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Return a stack for these tests only. Its mail server is outside of it, so that no fault stops the mail server."""
     with running_with_mail(Stack(f"{PREFIX}_chaos", tmp_path_factory.mktemp("chaos"))) as stack:
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def warren(stack: Stack) -> Subject:
     """Return Warren as the subject of the tests."""
     return Subject(name="Warren", stack=stack, mail=mail_server(stack), well=is_well)

@@ -1,11 +1,8 @@
 """The healthchecks tell the truth: a container that does no work is not healthy, even if its process runs."""
 
-import pytest
-
 from tests.support.stack import Stack, misbehaving_worker, wait_until
 
 
-@pytest.mark.timeout(300)
 def test_a_worker_whose_pool_respawns_for_ever_is_unhealthy_until_it_works_again(stack: Stack) -> None:
     with misbehaving_worker(stack, "heavy,export,arithmetic") as worker:
         kill_the_pool = "touch /tmp/die_young; kill -9 $(</proc/1/task/1/children)"

@@ -247,7 +247,6 @@ def test_no_password_token_or_key_stands_where_it_can_be_read(closed: Stack, tok
         assert search.text(look(closed)) == set(), look
 
 
-@pytest.mark.timeout(200)
 def test_who_is_logged_in_stays_so_when_the_key_is_renewed_once_and_not_when_it_is_stolen(closed: Stack) -> None:
     password = add_person(closed, "hugo", "operator")
     with browser(closed) as client:

@@ -90,7 +90,6 @@ def check_each_ran_once(stack: Stack, ids: list[str]) -> None:
 # --- the autoscaler ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(300)
 def test_a_burst_brings_workers_and_quiet_takes_them_away(stack: Stack, tmp_path: Path) -> None:
     with autoscaling(stack, tmp_path / "log", *QUICK) as script:
         ids = burst(stack, 120, 1)
@@ -103,7 +102,6 @@ def test_a_burst_brings_workers_and_quiet_takes_them_away(stack: Stack, tmp_path
     assert len(re.findall(" workers: ", said)) <= 4, "it does each thing once"
 
 
-@pytest.mark.timeout(300)
 def test_killed_in_the_middle_of_a_burst_it_goes_on(stack: Stack, tmp_path: Path) -> None:
     first = Autoscaler(stack, tmp_path / "first", *QUICK)
     try:
@@ -118,7 +116,6 @@ def test_killed_in_the_middle_of_a_burst_it_goes_on(stack: Stack, tmp_path: Path
         wait_until(lambda: added(stack), 90, "they are retired", lambda names: names == [])
 
 
-@pytest.mark.timeout(300)
 def test_it_waits_while_others_change_the_stack_or_parts_of_it_are_away(stack: Stack, tmp_path: Path) -> None:
     with autoscaling(stack, tmp_path / "log", *QUICK) as script:
         second = stack.run("ops/autoscale.sh", *QUICK, check=False)
@@ -179,7 +176,6 @@ def _check_refused(refused: subprocess.CompletedProcess[str], says: str) -> None
 # --- by hand ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(300)
 def test_a_worker_that_is_retired_ends_its_jobs_and_gives_back_the_others(stack: Stack) -> None:
     stack.run("./launch_celery_worker.sh", "2", "--queues", "heavy", "--concurrency", "1")
     second, third = added(stack)
@@ -202,7 +198,6 @@ def running_in(stack: Stack, worker: str) -> list[str]:
     return [row[0] for row in rows]
 
 
-@pytest.mark.timeout(300)
 def test_what_runs_for_too_long_is_put_back(stack: Stack) -> None:
     stack.run(
         "./launch_celery_worker.sh", "--queues", "export", "--concurrency", "1", RETIRE_TIMEOUT="1", STOP_TIMEOUT="11"

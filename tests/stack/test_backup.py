@@ -133,7 +133,6 @@ def test_what_a_killed_backup_has_left_is_removed(stack: Stack, tmp_path: Path) 
 # --- bringing it back -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(300)
 def test_what_waited_or_ran_at_the_moment_of_the_backup_runs_after_the_restore(stack: Stack, tmp_path: Path) -> None:
     containers = stack.containers()
     moment = Moment(stack, tmp_path)
@@ -171,7 +170,6 @@ def new(stack: Stack, tmp_path: Path) -> Iterator[Stack]:
         made.docker("rmi", f"{NEW}_{image}", check=False)
 
 
-@pytest.mark.timeout(400)
 def test_a_backup_is_brought_back_where_nothing_is(stack: Stack, new: Stack, tmp_path: Path) -> None:
     moment = Moment(stack, tmp_path / "backups")
     new.run("ops/restore.sh", str(moment.file), "--yes")

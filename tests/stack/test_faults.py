@@ -8,7 +8,6 @@ import pytest
 from tests.support.stack import Stack, wait_until
 
 
-@pytest.mark.timeout(200)
 def test_jobs_are_accepted_while_the_broker_is_down_and_run_when_it_is_back(stack: Stack) -> None:
     stack.docker("stop", stack.rabbitmq)
     try:
@@ -27,7 +26,6 @@ def test_jobs_are_accepted_while_the_broker_is_down_and_run_when_it_is_back(stac
     stack.wait_healthy()
 
 
-@pytest.mark.timeout(200)
 def test_a_full_backlog_is_told_with_503_and_retry_after(stack: Stack) -> None:
     stack.run("./build.sh", BACKLOG_LIMIT="20")
     stack.docker("stop", stack.celery)
@@ -72,7 +70,6 @@ def test_a_ledger_whose_file_is_not_there_takes_no_jobs_and_says_so(stack: Stack
     stack.wait_healthy()
 
 
-@pytest.mark.timeout(200)
 def test_a_worker_that_is_stopped_puts_back_what_it_cannot_finish(stack: Stack) -> None:
     task_id = stack.submit_heavy(60)
     stack.wait_state(task_id, "STARTED")
@@ -88,7 +85,6 @@ def test_a_worker_that_is_stopped_puts_back_what_it_cannot_finish(stack: Stack) 
     stack.wait_healthy()
 
 
-@pytest.mark.timeout(200)
 def test_a_worker_that_was_given_up_for_dead_starts_anew(stack: Stack) -> None:
     task_id = stack.submit_heavy(60)
     stack.wait_state(task_id, "STARTED")

@@ -251,7 +251,6 @@ def test_mails_are_sent_and_a_refused_one_is_counted(stack: Stack, mail_server: 
     assert message_ids(stack) == [f"<{task_id}.{number}@warren.example.com>" for number in (1, 3)]
 
 
-@pytest.mark.timeout(200)
 def test_no_mail_is_sent_twice_when_the_worker_is_killed_in_the_middle(stack: Stack, mail_server: Serve) -> None:
     # The server has the second mail and has not said so: the moment in which nobody can know.
     mail_server({"slow": 3})
@@ -265,7 +264,6 @@ def test_no_mail_is_sent_twice_when_the_worker_is_killed_in_the_middle(stack: St
     stack.wait_healthy()
 
 
-@pytest.mark.timeout(200)
 def test_a_job_waits_for_a_mail_server_that_comes_back(stack: Stack, mail_server: Serve) -> None:
     mail_server(None)
     task_id = stack.submit("email_sending", num_emails=1)
@@ -275,7 +273,6 @@ def test_a_job_waits_for_a_mail_server_that_comes_back(stack: Stack, mail_server
     assert len(message_ids(stack)) == 1
 
 
-@pytest.mark.timeout(200)
 def test_a_mail_server_that_stays_away_fails_the_job_with_a_sentence(stack: Stack, mail_server: Serve) -> None:
     mail_server(None)
     task_id = stack.submit("email_sending", num_emails=1)

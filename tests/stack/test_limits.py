@@ -35,7 +35,6 @@ def check_refusal(answer: httpx.Response) -> None:
     assert answer.headers["Retry-After"] == "1"
 
 
-@pytest.mark.timeout(300)
 def test_too_many_requests_are_refused_until_there_is_room_again(limited: Stack) -> None:
     def ask(_number: int) -> httpx.Response:
         return limited.http.get("/flask/healthz")

@@ -130,7 +130,6 @@ def normal_afterwards(stack: Stack) -> Iterator[None]:
     stack.run("./build.sh")
 
 
-@pytest.mark.timeout(300)
 def test_more_names_come_from_a_setting(stack: Stack, normal_afterwards: None) -> None:
     stack.run("./build.sh", HOSTS="warren.example.com,Jobs.example.com,localhost")
     for host in (*OURS, "warren.example.com", "JOBS.Example.com:8443"):

@@ -8,7 +8,6 @@ import pytest
 from tests.support.stack import Stack, wait_until
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("path", "parameters"), [("/flask/heavy", {"seconds": 30}), ("/flask/email_sending", {"num_emails": 60})]
 )

@@ -205,7 +205,6 @@ def test_when_the_migration_fails_nothing_has_been_renewed(stack: Stack) -> None
     assert (stack.secrets / "database_url").read_text() == "sqlite:////db/backend.db\n"
 
 
-@pytest.mark.timeout(300)
 def test_the_smoke_check_sends_a_job_that_some_worker_takes(stack: Stack) -> None:
     waiting = [stack.submit_heavy(0) for _ in range(3)]
     try:
@@ -217,7 +216,6 @@ def test_the_smoke_check_sends_a_job_that_some_worker_takes(stack: Stack) -> Non
         stack.wait_state(task_id, "SUCCESS")
 
 
-@pytest.mark.timeout(300)
 def test_the_smoke_check_may_stand_in_line_but_not_before_a_worker_that_hangs(stack: Stack) -> None:
     waiting = [stack.submit_heavy(60) for _ in range(12)]
     try:

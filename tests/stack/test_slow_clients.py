@@ -1,7 +1,6 @@
 """Clients that send one byte a second: others are answered meanwhile, and the slow ones do not stay for ever."""
 
 import httpx
-import pytest
 
 from bench.slow_clients import SlowClients
 from tests.support.raw_http import exchange
@@ -13,7 +12,6 @@ CLIENTS = 500
 LIMIT = 10
 
 
-@pytest.mark.timeout(180)
 def test_500_slow_clients_keep_nobody_else_from_an_answer(stack: Stack) -> None:
     with SlowClients("localhost", stack.port, heads=CLIENTS // 2, bodies=CLIENTS // 2) as slow:
         while len(slow.heads_gone) < CLIENTS // 2:
@@ -40,7 +38,6 @@ def test_a_body_of_which_nothing_more_comes_is_given_up(stack: Stack) -> None:
     assert '"status":408' in line
 
 
-@pytest.mark.timeout(180)
 def test_large_bodies_that_do_not_end_cannot_use_up_the_memory(stack: Stack) -> None:
     """Each may have 1 MB, and Nginx keeps all of it until the end has come."""
     before = stack.inspect(stack.nginx)["State"]["StartedAt"]

@@ -290,7 +290,6 @@ def test_a_certificate_that_ends_soon_is_renewed(stack: Stack, tmp_path: Path, d
 # --- certificates of one's own ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(300)
 def test_renewed_certificates_are_taken_up_and_no_request_fails(
     stack: Stack, authority: trustme.CA, tmp_path: Path
 ) -> None:
@@ -393,7 +392,6 @@ def test_locust_trusts_the_authority_if_it_is_told_to(stack: Stack, tmp_path: Pa
 # --- beyond loopback: the last test, for it moves the port ------------------------------------------------------------
 
 
-@pytest.mark.timeout(300)
 def test_beyond_loopback_tls_is_on_and_who_switches_it_off_is_warned(stack: Stack) -> None:
     # An address that no other machine reaches, and still not loopback
     bridge = "{{(index .IPAM.Config 0).Gateway}}"

@@ -159,7 +159,6 @@ print([
     assert said == str([True] * 5 + [False])
 
 
-@pytest.mark.timeout(240)
 def test_a_build_renews_the_tools_that_run_and_only_what_has_changed(stack: Stack, passwords: dict[str, str]) -> None:
     before = container_ids(stack)
     try:
@@ -301,7 +300,6 @@ def test_each_alert_is_raised_when_it_should_be(stack: Stack, passwords: dict[st
 # --- the end: the last tests of this file -----------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(240)
 def test_events_of_the_workers_are_on_only_while_flower_runs(stack: Stack, visitors: dict[str, httpx.Client]) -> None:
     added = f"{stack.celery}_2"
     try:
