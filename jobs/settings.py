@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     auth: bool = False
     #: How long a person stays logged in.
     session_lifetime: float = Field(43_200, gt=0)
+    #: Most jobs that a token may submit in a minute; 0: as many as it likes.
+    token_submissions: int = Field(0, ge=0)
     #: How long it is kept who did what.
     audit_expires: float = Field(31_536_000, gt=0)
 

@@ -146,7 +146,7 @@ describe_flask() {
 	arguments+=(--volume "$EXPORTS_DIR:/exports:ro")
 	pass WEB_PROCESSES WEB_THREADS WEB_STREAMS AUTH
 	if [[ $AUTH == on ]]; then
-		pass SESSION_LIFETIME STREAMS_PER_PERSON
+		pass SESSION_LIFETIME STREAMS_PER_PERSON TOKEN_SUBMISSIONS
 		secret session_keys session_keys
 	fi
 	broker_user publisher broker

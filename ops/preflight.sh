@@ -25,7 +25,7 @@ check_settings() {
 		WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES SESSION_LIFETIME STREAMS_PER_PERSON AUDIT_EXPIRES PIDS_LIMIT STOP_TIMEOUT HEALTH_TIMEOUT; do
 		[[ ${!name} =~ ^[1-9][0-9]*$ ]] || die "$name=${!name} is not a whole number above 0" "Correct $name, or unset it."
 	done
-	for name in CLIENT_REQUESTS CLIENT_CONNECTIONS; do
+	for name in CLIENT_REQUESTS CLIENT_CONNECTIONS TOKEN_SUBMISSIONS; do
 		[[ ${!name} =~ ^(0|[1-9][0-9]{0,5})$ ]] || die "$name=${!name} is not a number from 0 to 999999" \
 			"Correct $name, or unset it; 0 is no limit."
 	done

@@ -24,6 +24,7 @@ from webapp.api import (
     todos,
 )
 from webapp.auth import sessions
+from webapp.auth.quota import say_what_is_left
 from webapp.pages import actions, admin, live, login, pages
 
 
@@ -43,6 +44,7 @@ def create_app() -> APIFlask:
     if settings().auth:
         sessions.configure(app)
         app.before_request(gate.check)
+        app.after_request(say_what_is_left)
     app.register_blueprint(scrape.blueprint)  # not below /flask
     for_programs = (home, submission, tasks, download, events, todos, schedules, queues, health, compatibility)
     for_people = (pages, actions, live)

@@ -36,7 +36,7 @@ def check() -> Response | None:
     if not asking.may(role):
         _note_refusal()
         raise Problem(403, f"This needs the role {role.word}; yours is {asking.role.word}.")
-    if asking.by_cookie and request.method not in SAFE:
+    if asking.token is None and request.method not in SAFE:
         check_form()
     return None
 
@@ -73,7 +73,7 @@ def _identified() -> Actor | None:
     return Actor(
         who=f"token {token.name}",
         role=Role.of(token.role),
-        by_cookie=False,
+        token=token.name,
         still_in=lambda: _token(shown) is not None,
     )
 

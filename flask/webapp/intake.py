@@ -26,6 +26,7 @@ from jobs.settings import settings
 from webapp import metrics
 from webapp.auth import trail
 from webapp.auth.actor import who
+from webapp.auth.quota import Quota, quota
 from webapp.problems import unavailable
 from webapp.request_id import request_id
 
@@ -101,17 +102,20 @@ class Intake:
 
         The ids of the others follow from it, see :func:`jobs.ledger.records.ids_after`. Raises a 503 problem when the
         backlog is full or the ledger does not answer in time, and :class:`jobs.ledger.records.KeyReused` for a key that
-        came before with another request.
+        came before with another request. Raises a 429 problem for a token that has submitted as many as it may.
         """
-        if key is not None:
-            # A job that is there already is no part of what the backlog has to take.
+        limit = quota()
+        if key is not None or limit is not None:
+            # Before the backlog: a job that is there already, or is refused, is no part of what that has to take.
             with self._ledger.reading() as connection:
-                known = keys.find(connection, key)
-            if known is not None:
-                return known
+                known = keys.find(connection, key) if key is not None else None
+                if known is not None:
+                    return known
+                if limit is not None:
+                    limit.check(connection, len(new))
         self._backlog.admit(len(new))
 
-        first = self._store(new, key, told or _submitted(new))
+        first = self._store(new, key, told or _submitted(new), limit)
         if first == new[0].id:
             metrics.accepted(new)
             for each in new:
@@ -119,9 +123,11 @@ class Intake:
                     self._relay.hand_over(each.due)
         return first
 
-    def _store(self, new: Sequence[NewJob], key: IdempotencyKey | None, told: AuditEntry | None) -> str:
-        if key is not None:
-            return self.write(lambda connection: _add_once(connection, key, new, told))
+    def _store(
+        self, new: Sequence[NewJob], key: IdempotencyKey | None, told: AuditEntry | None, limit: Quota | None
+    ) -> str:
+        if key is not None or limit is not None:
+            return self.write(lambda connection: _add_checked(connection, new, key, told, limit))
         with _in_time():
             self._commits.gather(_add, (new, told), COMMIT_TIMEOUT)
         return new[0].id
@@ -131,7 +137,19 @@ def _submitted(new: Sequence[NewJob]) -> AuditEntry | None:
     return trail.entry("submit", new[0].id, f"{len(new)} jobs" if len(new) > 1 else new[0].type)
 
 
-def _add_once(connection: Connection, key: IdempotencyKey, new: Sequence[NewJob], told: AuditEntry | None) -> str:
+def _add_checked(
+    connection: Connection,
+    new: Sequence[NewJob],
+    key: IdempotencyKey | None,
+    told: AuditEntry | None,
+    limit: Quota | None,
+) -> str:
+    """Add jobs unless their key has come meanwhile. Raises a 429 problem if others have used up the limit meanwhile."""
+    if limit is not None:
+        limit.spend(connection, len(new))
+    if key is None:
+        _add(connection, [(new, told)])
+        return new[0].id
     first = moves.add_once(connection, key, *new)
     if told is not None and first == new[0].id:
         audit.add(connection, told)

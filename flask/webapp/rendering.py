@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from jobs import __version__
-from webapp.auth.actor import actor
+from webapp.auth.actor import actor, may_change
 from webapp.auth.csrf import field, token
 
 #: Characters of a value that a row of a list shows.
@@ -72,4 +72,6 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters.update(iso=iso, utc=utc, duration=duration, short=short, pretty=pretty)
-_environment.globals.update(now=time.time, version=__version__, actor=actor, csrf_field=field, csrf_token=token)
+_environment.globals.update(
+    now=time.time, version=__version__, actor=actor, may_change=may_change, csrf_field=field, csrf_token=token
+)

@@ -363,11 +363,24 @@ class Token:
     expires_at: float | None
     #: To the minute.
     last_used_at: float | None
+    #: How many jobs it has submitted in the minute that began then.
+    minute_began_at: float
+    submissions: int
 
     @property
     def expired(self) -> bool:
         """Whether it is too old to be let in."""
         return self.expires_at is not None and self.expires_at <= time.time()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """How many jobs a token may submit in a minute, and what is left of that."""
+
+    limit: int
+    left: int
+    #: Seconds until the minute is over, and all of them may be submitted again.
+    renewed_in: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -226,6 +226,9 @@ token = Table(
     Column("expires_at", Float),
     # To the minute.
     Column("last_used_at", Float),
+    # How many jobs it has submitted in the minute that began then: counted only where that is limited.
+    Column("minute_began_at", Float, nullable=False, server_default="0"),
+    Column("submissions", Integer, nullable=False, server_default="0"),
 )
 
 #: Tries to log in that failed, since the last one that did not: by account and by address.

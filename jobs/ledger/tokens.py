@@ -7,13 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from jobs.ledger.records import Token
+from jobs.ledger.records import Allowance, Token
 from jobs.ledger.schema import token
 
 #: What each token begins with: so people, and programs that look for secrets, know one when they see it.
 PREFIX = "warren_"
 #: Seconds that ``last_used_at`` may be behind.
 USED_EVERY = 60.0
+#: Seconds for which submissions are counted together.
+MINUTE = 60.0
 
 
 def add(connection: Connection, name: str, role: str, expires_at: float | None) -> str | None:
@@ -41,6 +43,27 @@ def all_of_them(connection: Connection) -> list[Token]:
 def note_use(connection: Connection, name: str) -> None:
     """Note that a token was used just now."""
     connection.execute(update(token).where(token.c.name == name).values(last_used_at=time.time()))
+
+
+def allowance(connection: Connection, name: str, limit: int) -> Allowance:
+    """Return what is left to a token that may submit ``limit`` jobs in a minute. A revoked one has nothing left."""
+    row = connection.execute(select(token).where(token.c.name == name)).first()
+    if row is None:
+        return Allowance(limit=limit, left=0, renewed_in=MINUTE)
+    over_in = row.minute_began_at + MINUTE - time.time()
+    if not 0 < over_in <= MINUTE:  # or the clock was set back
+        return Allowance(limit=limit, left=limit, renewed_in=MINUTE)
+    return Allowance(limit=limit, left=max(limit - row.submissions, 0), renewed_in=over_in)
+
+
+def spend(connection: Connection, name: str, jobs: int, limit: int) -> bool:
+    """Count jobs that a token submits; ``False``, and nothing is counted, if fewer are left to it."""
+    before = allowance(connection, name, limit)
+    if jobs > before.left:
+        return False
+    values = {"submissions": limit - before.left + jobs, "minute_began_at": time.time() + before.renewed_in - MINUTE}
+    connection.execute(update(token).where(token.c.name == name).values(values))
+    return True
 
 
 def remove(connection: Connection, name: str) -> bool:

@@ -33,12 +33,16 @@ def password(stack: Stack) -> str:
 @pytest.fixture
 def inside(page: Page, password: str) -> Page:
     """Return a page of somebody who has logged in."""
+    log_in(page, "ann", password)
+    return page
+
+
+def log_in(page: Page, name: str, password: str) -> None:
     page.goto("/flask/login")
-    page.get_by_label("Name").fill("ann")
+    page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)
     page.keyboard.press("Enter")
     page.wait_for_url("**/flask")
-    return page
 
 
 def test_who_logs_in_gets_where_they_wanted_to_go(page: Page, password: str, watch: Watch) -> None:
@@ -82,6 +86,22 @@ def test_an_administrator_lets_somebody_in(inside: Page) -> None:
     expect(inside.locator("#notice")).to_contain_text("The token nightly is warren_")
     inside.locator("#tokens tr", has_text="nightly").get_by_role("button", name="Revoke").click()
     expect(inside.locator("#tokens")).not_to_contain_text("nightly")
+
+
+def test_a_viewer_is_shown_no_form_that_would_be_refused(page: Page, stack: Stack, password: str) -> None:
+    shown = stack.run("ops/users.sh", "add", "eve", "--role", "viewer").stdout.partition("password: ")[2].split()[0]
+    log_in(page, "eve", shown)
+    for path in ("/flask", "/flask/schedules", "/flask/todos"):
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.locator("form[method=post] button:visible")).to_have_text(["Log out"])
+    page.goto("/flask")
+    made = stack.run("ops/tokens.sh", "add", "pushes", "--role", "operator").stdout.strip()
+    stack.http.post("/flask/heavy", json={"seconds": 60}, headers={"Authorization": f"Bearer {made}"})
+    row = page.locator("#jobs tbody tr").first
+    expect(row.locator("[data-state=PROGRESS], [data-state=STARTED]")).to_be_visible()
+    expect(row.get_by_role("button")).to_have_count(0)
+    page.get_by_role("button", name="Log out").click()
 
 
 @pytest.mark.parametrize("path", ["/flask", "/flask/account", "/flask/admin", "/flask/audit"])

@@ -347,6 +347,30 @@ def test_schemathesis_finds_nothing_with_any_role(
     drive(closed, 3, tmp_path, token=tokens.get(role))
 
 
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_that_has_submitted_enough_is_told_when_to_come_back(closed: Stack) -> None:
+    closed.run("./build.sh", TOKEN_SUBMISSIONS="3")
+    try:
+        shop = {"Authorization": f"Bearer {token(closed, 'operator', 'shop')}"}
+        jobs = [{"task_type": "add", "input_params": {"a": 1, "b": 2}}] * 2
+        told = []
+        for _ in range(2):
+            answer = httpx.post(f"{closed.url}/flask/tasks/batch", json={"jobs": jobs}, headers=shop)
+            told.append((answer.status_code, answer.headers["RateLimit-Limit"], answer.headers["RateLimit-Remaining"]))
+        assert told == [(202, "3", "1"), (429, "3", "1")]
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert 1 <= int(answer.headers["Retry-After"]) <= 60
+        assert answer.headers["RateLimit-Reset"] == answer.headers["Retry-After"]
+        others = httpx.get(f"{closed.url}/flask/tasks", headers=shop)
+        assert others.status_code == 200
+        assert "RateLimit-Limit" not in others.headers
+        closed.submit("add", a=1, b=2)  # another token
+    finally:
+        closed.run("./build.sh")
+
+
 # --- the audit --------------------------------------------------------------------------------------------------------
 
 

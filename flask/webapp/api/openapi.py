@@ -61,6 +61,7 @@ _REASONS = {
     414: "The address is longer than 8 kB.",
     416: "The file has no such part.",
     422: "A field is wrong; `errors` says which, and what would be right.",
+    429: "This client asks for too much; `Retry-After` says when to try again, in seconds.",
     503: "Not at the moment; `Retry-After` says when to try again, in seconds.",
 }
 
@@ -80,6 +81,7 @@ def _finish(document: Any) -> Any:
                 _finish_parameter(parameter)
                 if parameter["in"] == "query":
                     operation["responses"].setdefault("414", error_responses(414)[414])
+            operation["responses"].setdefault("429", error_responses(429)[429])
             if "requestBody" in operation:
                 _finish_body(document, operation["requestBody"])
     return document

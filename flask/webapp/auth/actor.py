@@ -15,8 +15,8 @@ class Actor:
     #: As the audit calls it: the name of a person, or ``token`` and the name of a token.
     who: str
     role: Role
-    #: Whether it has shown this by the cookie of a session, which a browser sends by itself.
-    by_cookie: bool
+    #: The name of the token that it has shown. ``None``: the cookie of a session, which a browser sends by itself.
+    token: str | None
     #: Whether it would be let in now as well: a stream stays open for long. Works outside of requests, too.
     still_in: Callable[[], bool]
 
@@ -29,6 +29,12 @@ def actor() -> Actor | None:
     """Return who has sent the present request; ``None`` outside of requests, and where nobody has to say it."""
     found: Actor | None = g.get("actor") if has_request_context() else None
     return found
+
+
+def may_change() -> bool:
+    """Tell whether forms that change something are of use to whoever has sent the present request."""
+    asking = actor()
+    return asking is None or asking.may(Role.OPERATOR)
 
 
 def who() -> str | None:

@@ -15,7 +15,7 @@ def token() -> str:
     """Return the token of the session; nothing where no form needs one."""
     asking = actor()
     if asking is not None:
-        return generate_csrf() if asking.by_cookie else ""
+        return generate_csrf() if asking.token is None else ""
     # Who is about to log in has a session as well: another site is not to log them in as somebody else.
     return generate_csrf() if has_request_context() and request.blueprint == "login" else ""
 

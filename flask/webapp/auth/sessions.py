@@ -57,7 +57,7 @@ def visitor() -> Actor | None:
     return Actor(
         who=account.name,
         role=Role.of(account.role),
-        by_cookie=True,
+        token=None,
         still_in=lambda: _account(name, stamp, since) is not None,
     )
 

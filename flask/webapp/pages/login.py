@@ -112,7 +112,7 @@ def change_password() -> Response:
 
 def _myself() -> str:
     asking = actor()
-    if asking is None or not asking.by_cookie:
+    if asking is None or asking.token is not None:
         raise Problem(403, "This is for people who have logged in, not for tokens.")
     return asking.who
 

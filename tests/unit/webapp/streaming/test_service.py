@@ -293,7 +293,7 @@ def test_there_is_a_pause_after_each_batch(
 
 
 def person(who: str, let_in: list[bool]) -> Actor:
-    return Actor(who=who, role=Role.VIEWER, by_cookie=True, still_in=lambda: let_in[0])
+    return Actor(who=who, role=Role.VIEWER, token=None, still_in=lambda: let_in[0])
 
 
 def test_one_person_has_so_many_streams_and_another_one_has_room(subscribe: Subscribe) -> None:
