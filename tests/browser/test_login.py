@@ -88,7 +88,7 @@ def test_an_administrator_lets_somebody_in(inside: Page) -> None:
     expect(inside.locator("#tokens")).not_to_contain_text("nightly")
 
 
-def test_a_viewer_is_shown_no_form_that_would_be_refused(page: Page, stack: Stack, password: str) -> None:
+def test_a_viewer_is_shown_no_form_that_would_be_refused(page: Page, stack: Stack) -> None:
     shown = stack.run("ops/users.sh", "add", "eve", "--role", "viewer").stdout.partition("password: ")[2].split()[0]
     log_in(page, "eve", shown)
     for path in ("/flask", "/flask/schedules", "/flask/todos"):
