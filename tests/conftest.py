@@ -76,6 +76,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run all of tests/chaos, N jobs for each fault, and write docs/reliability.md (default: a reduced set)",
     )
     parser.addoption(
+        "--closed",
+        action="store_true",
+        help="run tests/chaos on a stack with login and TLS; the report is printed, and not written",
+    )
+    parser.addoption(
         "--chaos-seed",
         metavar="TEXT",
         help="use the same jobs and moments as the run of tests/chaos that printed this seed, and add to its report "

@@ -46,9 +46,11 @@ def plan(pytestconfig: pytest.Config) -> Plan:
 
 
 @pytest.fixture(scope="package")
-def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(
+    docker_engine: None, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Stack]:
     """Return a stack for these tests only. Its mail server is outside of it, so that no fault stops the mail server."""
-    with running_with_mail(Stack(f"{PREFIX}_chaos", tmp_path_factory.mktemp("chaos"))) as stack:
+    with running_with_mail(new_stack("chaos", tmp_path_factory, pytestconfig)) as stack:
         yield stack
 
 
@@ -59,9 +61,11 @@ def warren(stack: Stack) -> Subject:
 
 
 @pytest.fixture(scope="module")
-def warren_on_a_small_disk(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
+def warren_on_a_small_disk(
+    docker_engine: None, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Subject]:
     """Return Warren with its ledger on a small file system in memory, which a test can fill."""
-    stack = Stack(f"{PREFIX}_disk", tmp_path_factory.mktemp("disk"))
+    stack = new_stack("disk", tmp_path_factory, pytestconfig)
     stack.db.mkdir()
     run(["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK}", "warren_small_disk", str(stack.db)])
     try:
@@ -71,6 +75,13 @@ def warren_on_a_small_disk(docker_engine: None, tmp_path_factory: pytest.TempPat
         run(["umount", "--lazy", str(stack.db)])
 
 
+def new_stack(name: str, folders: pytest.TempPathFactory, config: pytest.Config) -> Stack:
+    closed = config.getoption("--closed")
+    stack = Stack(f"{PREFIX}_{name}", folders.mktemp(name), tls=closed)
+    stack.env["AUTH"] = "on" if closed else "off"
+    return stack
+
+
 @contextmanager
 def running_with_mail(stack: Stack) -> Iterator[Stack]:
     mail = mail_server(stack)
@@ -78,6 +89,8 @@ def running_with_mail(stack: Stack) -> Iterator[Stack]:
     mail.remove()  # a run that was killed may have left it
     with running(stack):
         try:
+            if stack.env["AUTH"] == "on":
+                stack.let_in()
             mail.start()
             yield stack
         finally:
@@ -109,7 +122,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     jobs, seed = config.getoption("--jobs"), config.stash[SEED]
     terminalreporter.section(f"what became of the jobs (--chaos-seed {seed})")
     terminalreporter.write(report.table(lines))
-    if jobs is None or config.cache is None:
+    if jobs is None or config.cache is None or config.getoption("--closed"):
         return
     key = f"warren/chaos-{seed}-{jobs}"
     known = config.cache.get(key, {}) | {f"{line.subject}, {line.fault}": asdict(line) for line in lines}

@@ -75,7 +75,7 @@ def run(subject: Subject, fault: Fault, plan: Plan) -> Run:
     span = max(strikes * (lasts + MARGIN), plan.jobs / RATE)
     mix = dict(plan.mix)
     jobs = [drawn(dice, mix, f"{plan.seed}/{fault.name}/{number}") for number in range(plan.jobs)]
-    load = Load(stack.url, jobs, span)
+    load = Load(stack, jobs, span)
     scene = Scene(stack=stack, mail=mail, dice=dice, seconds=lasts)
     # Divide the load into as many parts as there are strikes; each strike falls into one of them. The load goes on a
     # little after the last strike.

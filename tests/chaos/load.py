@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.stack import Stack
+
 #: Seconds that a client waits for an answer: far longer than any answer may take.
 CLIENT_TIMEOUT = 60.0
 #: Seconds for which a client tries again when its job is refused.
@@ -64,8 +66,8 @@ def drawn(dice: random.Random, mix: dict[str, int], key: str) -> Job:
 class Load:
     """Jobs that are spread evenly over `span` seconds, and the answers that the clients got."""
 
-    def __init__(self, url: str, jobs: list[Job], span: float) -> None:
-        self._url = url
+    def __init__(self, stack: Stack, jobs: list[Job], span: float) -> None:
+        self._stack = stack
         self._jobs = jobs
         self._span = span
         self._started = 0.0
@@ -102,7 +104,7 @@ class Load:
     def _run(self, clients: int) -> None:
         limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
         with (
-            httpx.Client(base_url=self._url, timeout=CLIENT_TIMEOUT, limits=limits) as http,
+            self._stack.client(timeout=CLIENT_TIMEOUT, limits=limits) as http,
             ThreadPoolExecutor(clients) as pool,
         ):
             list(pool.map(lambda number: self._submit(http, number), range(len(self._jobs))))

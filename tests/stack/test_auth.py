@@ -41,7 +41,7 @@ def built(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def closed(built: tuple[Stack, str]) -> Stack:
     """Return the stack, which a program may use that has a token of an operator."""
     stack = built[0]
-    stack.http.headers["Authorization"] = f"Bearer {token(stack, 'operator', 'test')}"
+    stack.let_in()
     return stack
 
 

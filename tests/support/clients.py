@@ -60,7 +60,7 @@ def _ask(stack: Stack, number: int, answers: Answers, stop: threading.Event) -> 
     mine: list[str] = []
     context = stack.new_context()
     transport = Http2(context) if stack.env["TLS"] == "on" and number % 4 == 0 else httpx.HTTPTransport(verify=context)
-    with httpx.Client(base_url=stack.url, timeout=30, headers=headers, transport=transport) as http:
+    with stack.client(timeout=30, headers=headers, transport=transport) as http:
         while not stop.is_set():
             requests = [http.build_request("GET", "/"), http.build_request("POST", "/flask/add", json={"a": 1, "b": 2})]
             if mine:

@@ -77,6 +77,16 @@ class Stack:
         context.load_verify_locations(cadata=b"".join(self.trust.get_ca_certs(binary_form=True)))
         return context
 
+    def let_in(self) -> None:
+        """Have clients send the token of an operator: for a stack where programs have to say who they are."""
+        token = self.run("ops/tokens.sh", "add", "test", "--role", "operator").stdout.strip()
+        self.http.headers["Authorization"] = f"Bearer {token}"
+
+    def client(self, **options: Any) -> httpx.Client:
+        """Return a client of its own for a part of a test, let in as `http` is."""
+        headers = dict(self.http.headers) | options.pop("headers", {})
+        return httpx.Client(**{"base_url": self.url, "verify": self.new_context(), "headers": headers} | options)
+
     def clear(self) -> None:
         """Remove what a killed run may have left, also one from another copy of the project."""
         self.run("./stop.sh", "--purge")
