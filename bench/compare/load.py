@@ -2,7 +2,9 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from bench.compare.client import BODY, HOST
 from bench.compare.contestants import PREFIX, ROOT, docker
@@ -36,17 +38,17 @@ def prepare() -> None:
     docker("build", "--tag", TOOLS, "--build-arg", f"BASE={base}", "--file", f"{folder}/Dockerfile.tools", str(folder))
 
 
-def submit(address: str, seconds: float) -> Load:
+def submit(address: str, seconds: float, *headers: str, scheme: str = "http") -> Load:
     """Submit `add` jobs for so long."""
-    return _run(address, "/flask/add", seconds, BODY)
+    return _run(f"{scheme}://{address}:8080/flask/add", seconds, headers, BODY)
 
 
 def get(address: str, path: str, seconds: float) -> Load:
     """Ask for a page for so long."""
-    return _run(address, path, seconds)
+    return _run(f"http://{address}:8080{path}", seconds, ())
 
 
-def _run(address: str, path: str, seconds: float, *body: str) -> Load:
+def _run(url: str, seconds: float, headers: Sequence[str], *body: str) -> Load:
     command = [
         "wrk",
         "--threads",
@@ -59,10 +61,11 @@ def _run(address: str, path: str, seconds: float, *body: str) -> Load:
         "10s",
         "--header",
         f"Host: {HOST}",
+        *chain.from_iterable(("--header", header) for header in headers),
     ]
     mount = f"{ROOT}/bench/compare/load.lua:/load.lua:ro"
     printed = docker(
         *("run", "--rm", "--network", "host", "--volume", mount, TOOLS),
-        *(*command, "--script", "/load.lua", f"http://{address}:8080{path}", "--", *body),
+        *(*command, "--script", "/load.lua", url, "--", *body),
     )
     return Load(**json.loads(printed.splitlines()[-1]))
