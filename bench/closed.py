@@ -1,7 +1,4 @@
-"""Measures what login and TLS cost: `python3 -m bench.closed`, from the folder of the project.
-
-Two stacks accept jobs in turn, one that is open and one where programs need a token and speak TLS. No worker runs.
-"""
+"""Measures what login and TLS cost: two stacks accept jobs in turn, an open one and one with both. No worker runs."""
 
 import argparse
 import statistics
@@ -17,9 +14,9 @@ CLOSED = replace(OPEN, name="closed", settings=OPEN.settings | {"PORT": "8012", 
 
 def main() -> int:
     """Measure and print the table; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="times that each is measured (default: 5)")
-    parser.add_argument("--seconds", type=float, default=10, metavar="S", help="length of each time (default: 10)")
+    parser = argparse.ArgumentParser(prog="bench/closed", add_help=False)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=10)
     arguments = parser.parse_args()
     load.prepare()
     try:
