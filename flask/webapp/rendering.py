@@ -49,6 +49,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def gap(seconds: float) -> str:
+    """Return the time between two things that happened: ``4 ms``, and from a second on as :func:`duration`."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else duration(seconds)
+
+
 def short(value: Any) -> str:
     """Return a value in one short line."""
     if isinstance(value, dict):
@@ -71,7 +76,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters.update(iso=iso, utc=utc, duration=duration, short=short, pretty=pretty)
+_environment.filters.update(iso=iso, utc=utc, duration=duration, gap=gap, short=short, pretty=pretty)
 _environment.globals.update(
     now=time.time, version=__version__, actor=actor, may_change=may_change, csrf_field=field, csrf_token=token
 )

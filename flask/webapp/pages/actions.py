@@ -48,7 +48,7 @@ def retry(task_id: str) -> Response:
 def pause_queue(name: str, action: str) -> Response:
     """Pause a queue, or have it go on."""
     operations.pause_queue(name, action == "pause")
-    return _see("/flask", f"{action}d")
+    return _see("/flask/queues", f"{action}d")
 
 
 @blueprint.post("/ui/schedules/<name>")

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from jobs.ledger import queries, samples
 from webapp.models import PAGE
 from webapp.pages import fragments
+from webapp.pages.tabs import tally
 from webapp.streaming.answer import open_stream
 from webapp.streaming.feed import Change, changed_since
 from webapp.streaming.payload import event
@@ -24,7 +25,7 @@ class Pages:
     """The channel that open dashboards follow."""
 
     def __init__(self) -> None:
-        # The panel of last time, as an event. A newcomer is sent it at once.
+        # What was told every 2 s, of last time. A newcomer is sent it at once.
         self._panel = b""
         self._next_panel = 0.0
         self._sampled_at = time.time()
@@ -38,7 +39,7 @@ class Pages:
         return self._rows(connection, changed_since(connection, moment)) + self._panel
 
     def news(self, connection: Connection, change: Change) -> bytes:
-        """Return the rows that have changed, new samples, and every 2 s the panel of queues and workers."""
+        """Return the rows that have changed, new samples, and every 2 s what else the pages show."""
         return self._rows(connection, change) + self._samples(connection) + self._panel_if_due(connection)
 
     def ended(self) -> bool:
@@ -60,8 +61,12 @@ class Pages:
         if time.monotonic() < self._next_panel:
             return b""
         self._next_panel = time.monotonic() + PANEL_EVERY
-        trouble, panel = fragments.trouble_html(connection), fragments.panel_html(connection)
-        self._panel = event("trouble", trouble) + event("panel", panel)
+        parts = {
+            "trouble": fragments.trouble_html(connection),
+            "panel": fragments.panel_html(connection),
+            "counts": json.dumps(tally.counts(connection)),
+        }
+        self._panel = b"".join(event(name, data) for name, data in parts.items())
         return self._panel
 
 

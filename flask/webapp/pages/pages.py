@@ -12,12 +12,12 @@ from jobs.catalogue import JOB_TYPES, QUEUES
 from jobs.ledger import attempts, audit, schedules
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
-from jobs.states import State
 from webapp.models import AuditQuery, JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
 from webapp.operations import find_job, list_audit, list_jobs, list_schedules, list_todos
-from webapp.pages import forms
+from webapp.pages import forms, story
 from webapp.pages.fragments import panel_html, rows_html, trouble_html
+from webapp.pages.tabs import TABS, tally
 from webapp.problems import checked
 from webapp.rendering import render
 
@@ -60,27 +60,34 @@ def page_for_browsers() -> Response | None:
 
 
 def jobs_page(form: forms.Form | None = None) -> Response:
-    """Show the jobs, a form to submit one, and the queues; with a ``form``, the one that was sent with its errors."""
+    """Show the jobs, and a form to submit one; with a ``form``, the one that was sent with its errors."""
     query = checked(ListQuery, {name: text for name, text in request.args.items() if text})
     prefix = query.q.strip().lower() if query.q else None
     name = request.args.get("form", "heavy")
     jobs, older = list_jobs(query, prefix)
     with ledger().reading() as connection:
-        panel = panel_html(connection)
+        counts = tally.counts(connection)
     return _page(
         "jobs.html",
         422 if form else 200,
         form=form or forms.blank(forms.SUBMIT, name if name in JOB_TYPES else "heavy"),
+        opened=form is not None or "form" in request.args,
         job_types=JOB_TYPES,
-        all_states=tuple(State),
+        tabs=TABS,
+        counts=counts,
         query=query,
         prefix=prefix or "",
         rows=rows_html(jobs),
         older=older,
         end=jobs[-1].seq if older else None,
-        panel=panel,
-        queue_names=list(QUEUES),
     )
+
+
+def queues_page() -> Response:
+    """Show the queues and the workers."""
+    with ledger().reading() as connection:
+        panel = panel_html(connection)
+    return _page("queues.html", panel=panel, queue_names=list(QUEUES))
 
 
 def job_page(task_id: str) -> Response:
@@ -93,7 +100,9 @@ def job_page(task_id: str) -> Response:
             for _, entry in audit.page(connection, limit=20, subject=task_id)
             if entry.action in ("cancel", "retry") and entry.outcome == "done"
         ]
-    return _page("job.html", row=job, attempts=past, done_by=done_by, address=request.host_url)
+    moments = story.told(job, past)
+    bar = story.bar(moments)
+    return _page("job.html", row=job, moments=moments, bar=bar, done_by=done_by, address=request.host_url)
 
 
 def schedules_page(form: forms.Form | None = None) -> Response:
@@ -147,6 +156,7 @@ _PAGES: dict[str, Callable[..., Response]] = {
     "home.index": jobs_page,
     "tasks.listing": jobs_page,
     "tasks.show": job_page,
+    "queues.listing": queues_page,
     "schedules.listing": schedules_page,
     "todos.listing": todos_page,
     "audit.listing": audit_page,

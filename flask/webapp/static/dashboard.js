@@ -3,6 +3,7 @@
 //   data-live   a part that is kept up to date
 //   data-part   a part that the answer to a form in it replaces: the same form with its errors, for instance
 import { Chart } from "./chart.js";
+import "./keys.js";
 
 // In milliseconds
 const POLL = 5_000; // between two looks while no stream is open
@@ -45,7 +46,7 @@ function tick() {
 	for (const time of document.querySelectorAll("main time")) {
 		time.title ||= new Date(time.dateTime).toLocaleString();
 		const text = relative(moment - Date.parse(time.dateTime) / 1000);
-		write(time, time.closest(".facts, .slots") ? `${time.title}, ${text}` : text);
+		write(time, time.closest(".facts, .slots, #story") ? `${time.title}, ${text}` : text);
 	}
 	for (const span of document.querySelectorAll("[data-since]")) write(span, duration(moment - Number(span.dataset.since)));
 }
@@ -240,6 +241,13 @@ function reset(html) {
 	}
 }
 
+// How many jobs each tab has.
+function putCounts(counts) {
+	for (const place of document.querySelectorAll("[data-count]")) {
+		write(place, (counts[place.dataset.count] ?? 0).toLocaleString("en"));
+	}
+}
+
 // --- the stream, and polling while there is none --------------------------------------------------------------------
 
 let stream = null;
@@ -275,6 +283,7 @@ function connect() {
 	stream.addEventListener("jobs", (event) => putRows(event.data));
 	stream.addEventListener("reset", (event) => reset(event.data));
 	for (const id of ["trouble", "panel"]) stream.addEventListener(id, (event) => put(id, event.data));
+	stream.addEventListener("counts", (event) => putCounts(JSON.parse(event.data)));
 	stream.addEventListener("sample", (event) => addSample(JSON.parse(event.data)));
 }
 
@@ -448,4 +457,4 @@ if (place) {
 	startCharts(place);
 	loadHistory().catch(() => {});
 }
-if (document.querySelector("#list, #job")) connect();
+if (document.querySelector("#list, #job, #queues")) connect();

@@ -1,0 +1,60 @@
+"""The tabs over the list of jobs: one for each situation of a job, with how many are in it."""
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from jobs.ledger import queries
+from jobs.states import ENDED, RUNNING, State
+
+#: Counting the jobs that are over takes longer the more there are. For so many times as long its answer serves.
+SERVES_FOR = 50
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A tab: what it is called, and the states of its jobs as the query of the list has them, "" for all."""
+
+    title: str
+    states: str
+
+
+def _tab(title: str, *states: State) -> Tab:
+    return Tab(title, ",".join(states))
+
+
+TABS = (
+    _tab("All"),
+    _tab("Waiting", State.PENDING),
+    _tab("Running", *RUNNING),
+    _tab("Retrying", State.RETRY),
+    _tab("Failed", State.FAILURE),
+    _tab("Succeeded", State.SUCCESS),
+    _tab("Cancelled", State.REVOKED),
+)
+
+
+class Tally:
+    """Counts the jobs of each tab."""
+
+    def __init__(self) -> None:
+        self._ended: dict[State, int] = {}
+        self._good_until = float("-inf")
+
+    def counts(self, connection: Connection) -> dict[str, int]:
+        """Return how many jobs each tab has, by its title."""
+        now = time.monotonic()
+        if now >= self._good_until:
+            self._ended = queries.count_in_states(connection, ENDED)
+            done = time.monotonic()
+            self._good_until = done + SERVES_FOR * (done - now)
+        by_state: dict[str, int] = dict(self._ended)
+        for (state, _queue), jobs in queries.unfinished_in_states(connection).items():
+            by_state[state] = by_state.get(state, 0) + jobs
+        found = {tab.title: sum(by_state.get(state, 0) for state in tab.states.split(",")) for tab in TABS}
+        return found | {"All": sum(by_state.values())}
+
+
+#: What all pages of this process ask.
+tally = Tally()

@@ -1,0 +1,42 @@
+// Keys for people who look at many jobs. "?" shows them: the list is in layout.html.
+
+const rows = () => [...document.querySelectorAll("#jobs tbody th a")];
+
+// Go to the next row of the list, or to the one before, and begin at an end of it.
+function walk(step) {
+	const links = rows();
+	const here = links.indexOf(document.activeElement?.closest("tr")?.querySelector("th a"));
+	const next = here < 0 ? (step > 0 ? 0 : links.length - 1) : here + step;
+	links[next]?.focus();
+}
+
+// Press a button of the row that has the focus, or of the job whose page this is.
+function press(name) {
+	const place = document.activeElement?.closest("#jobs tr") ?? document.getElementById("job");
+	[...(place?.querySelectorAll(".actions button") ?? [])].find((button) => button.textContent === name)?.click();
+}
+
+function openForm() {
+	const form = document.getElementById("submit");
+	if (form?.tagName !== "DETAILS") return;
+	form.open = true;
+	form.querySelector("form :is(input, select, textarea)")?.focus();
+}
+
+const KEYS = {
+	"/": () => document.querySelector("#filters [name=q]")?.focus(),
+	n: openForm,
+	j: () => walk(1),
+	k: () => walk(-1),
+	r: () => press("Retry"),
+	c: () => press("Cancel"),
+	"?": () => document.getElementById("keys").showModal(),
+};
+
+document.addEventListener("keydown", (event) => {
+	const action = KEYS[event.key];
+	if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
+	if (event.target.closest("input, select, textarea, dialog")) return;
+	event.preventDefault();
+	action();
+});
