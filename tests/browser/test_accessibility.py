@@ -43,6 +43,7 @@ PAGES: dict[str, Open] = {
     "job that has succeeded": lambda page, jobs: page.goto(f"/flask/tasks/{jobs['SUCCESS']}?said=accepted"),
     "job that has failed": lambda page, jobs: page.goto(f"/flask/tasks/{jobs['FAILURE']}"),
     "job that waits": lambda page, jobs: page.goto(f"/flask/tasks/{jobs['PENDING']}"),
+    "queues": lambda page, jobs: page.goto("/flask/queues"),
     "to-dos": lambda page, jobs: page.goto("/flask/todos"),
     "schedules": lambda page, jobs: page.goto("/flask/schedules"),
     "not found": lambda page, jobs: page.goto("/flask/tasks/unknown"),
@@ -126,12 +127,9 @@ def test_tab_goes_through_the_page_in_order_and_the_focus_is_seen(stack: Stack, 
 def test_a_job_is_submitted_and_cancelled_with_the_keyboard_alone(page: Page) -> None:
     page.goto("/flask")
     live(page)
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")  # skips the navigation
-    for _ in range(30):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.id") == "heavy-seconds":
-            break
+    page.keyboard.press("n")
+    expect(page.locator("#heavy-seconds")).to_be_focused()
+    page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("60")
     page.keyboard.press("Enter")
     task_id = str(page.locator("#notice a").get_attribute("href")).rpartition("/")[2]
@@ -143,6 +141,31 @@ def test_a_job_is_submitted_and_cancelled_with_the_keyboard_alone(page: Page) ->
     page.keyboard.press("Enter")
     expect_state(shown, "REVOKED")
     expect(shown.get_by_role("button", name="Retry")).to_be_focused()
+
+
+def test_keys_lead_through_the_list(stack: Stack, page: Page) -> None:
+    older, newer = stack.submit_heavy(60), stack.submit_heavy(60)
+    stack.wait_state(newer, "STARTED")
+    page.goto("/flask")
+    live(page)
+    for key in "jjkj":
+        page.keyboard.press(key)
+    expect(page.locator(f"#job-{older}").get_by_role("link")).to_be_focused()
+    page.keyboard.press("c")
+    expect_state(page.locator(f"#job-{older}"), "REVOKED")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    expect(page.locator("#job")).to_have_attribute("data-id", newer)
+    page.keyboard.press("c")
+    expect_state(page.locator("#job"), "REVOKED")
+    page.keyboard.press("?")
+    expect(page.get_by_role("heading", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.go_back()
+    page.keyboard.press("/")
+    expect(page.locator("#filters [name=q]")).to_be_focused()
+    page.keyboard.type("?n")
+    expect(page.locator("#filters [name=q]")).to_have_value("?n")
 
 
 def test_what_happens_is_announced(page: Page) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from jobs.catalogue import JOB_TYPES
 from tests.browser.support import Watch, expect_state, fill, live, mark, press, row, send_button, submit
@@ -31,6 +31,7 @@ ENTRIES: dict[str, tuple[dict[str, str], str]] = {
 def test_each_kind_is_submitted_shows_its_progress_and_its_result(page: Page) -> None:
     assert ENTRIES.keys() == JOB_TYPES.keys()
     page.goto("/flask")
+    page.get_by_text("Submit a job").click()
     task_ids = {}
     for task_type, (entries, _) in ENTRIES.items():
         page.get_by_role("link", name=task_type, exact=True).click()
@@ -187,7 +188,7 @@ def test_a_form_that_could_not_be_sent_is_kept(page: Page, watch: Watch) -> None
 
 def test_of_several_kinds_that_are_clicked_the_last_one_is_shown_and_what_is_entered_there_stays(page: Page) -> None:
     held: list[Route] = []
-    page.goto("/flask")
+    page.goto("/flask?form=heavy")
     page.route("**/flask?form=*", lambda route: held.append(route))
     for name in ("add", "divide"):
         with page.expect_request(f"**/flask?form={name}"):
@@ -210,9 +211,9 @@ def test_filters_show_those_jobs_and_no_other_and_new_ones_as_they_come(stack: S
     stack.wait_state(succeeded, "SUCCESS")
     page.goto("/flask")
     filters = page.locator("#filters")
-    filters.locator("[name=status]").select_option("FAILURE")
     filters.locator("[name=task_type]").select_option("divide")
     filters.get_by_role("button").click()
+    tab(page, "Failed").click()
     expect(page).to_have_url(re.compile("status=FAILURE"))
     expect(row(page, failed)).to_be_visible()
     expect(row(page, succeeded)).to_have_count(0)
@@ -232,9 +233,31 @@ def test_filters_show_those_jobs_and_no_other_and_new_ones_as_they_come(stack: S
     page.get_by_role("link", name="Show all").click()
     expect(row(page, other)).to_be_visible()
     page.go_back()
-    expect(filters.locator("[name=status]")).to_have_value("FAILURE")
+    expect(tab(page, "Failed")).to_have_attribute("aria-current", "true")
     expect(row(page, fresh)).to_be_visible()
     expect(row(page, other)).to_have_count(0)
+
+
+def tab(page: Page, title: str) -> Locator:
+    return page.locator("#states a", has_text=title)
+
+
+def count(page: Page, title: str) -> Locator:
+    return tab(page, title).locator(".count")
+
+
+def test_the_tabs_count_jobs_as_they_come_and_end(stack: Stack, page: Page) -> None:
+    task_id = stack.submit_heavy(60)
+    stack.wait_state(task_id, "STARTED")
+    page.goto("/flask")
+    live(page)
+    expect(count(page, "Running")).to_have_text("1")
+    cancelled = int(count(page, "Cancelled").inner_text().replace(",", ""))
+    stack.http.delete(f"/flask/tasks/{task_id}")
+    expect(count(page, "Running")).to_have_text("0")
+    expect(count(page, "Cancelled")).to_have_text(f"{cancelled + 1:,}")
+    tab(page, "Cancelled").click()
+    expect(row(page, task_id)).to_be_visible()
 
 
 def test_a_job_is_found_by_the_beginning_of_its_id(stack: Stack, page: Page) -> None:
@@ -270,5 +293,9 @@ def test_a_job_has_an_address_of_its_own(stack: Stack, page: Page) -> None:
     expect(page).to_have_title(re.compile(f"text {task_id[:8]}"))
     expect(page.locator("#params")).to_contain_text("a deep link")
     expect(page.locator("#result")).to_contain_text("A DEEP LINK")
-    expect(page.locator("#attempts tbody tr")).to_have_count(1)
-    expect(page.locator("#attempts")).to_contain_text(stack.celery)
+    story = page.locator("#story li")
+    expect(story.first).to_contain_text("Accepted, and on disk")
+    expect(story.filter(has_text="Run 1 begins")).to_contain_text(stack.celery)
+    expect(story.last).to_contain_text("Ended, and on disk: SUCCESS")
+    expect(story.last.locator(".gap")).to_have_text(re.compile(r"^\+[\d.]+ m?s$"))
+    expect(page.locator(".way rect").first).to_be_visible()

@@ -17,15 +17,18 @@ POLL = 5_000
 LATER = 31_000
 
 
-def test_jobs_of_others_appear_and_change_without_a_reload(stack: Stack, page: Page) -> None:
+def test_jobs_of_others_appear_and_change_without_a_reload(stack: Stack, page: Page, open_page: OpenPage) -> None:
     page.goto("/flask")
     live(page)
     unloaded = mark(page)
     task_id = stack.submit_heavy(60)
     expect_state(row(page, task_id), "STARTED")
     expect(page.locator("#jobs tbody tr").first).to_have_id(f"job-{task_id}")
-    expect(page.locator("#worker-table")).to_contain_text(task_id[:8])
-    heavy = page.locator("#queue-table tr", has=page.get_by_role("rowheader", name="heavy"))
+    queues = open_page()
+    queues.goto("/flask/queues")
+    live(queues)
+    expect(queues.locator("#worker-table")).to_contain_text(task_id[:8])
+    heavy = queues.locator("#queue-table tr", has=queues.get_by_role("rowheader", name="heavy"))
     expect(heavy.get_by_role("cell").first).to_have_text("1")
     stack.http.delete(f"/flask/tasks/{task_id}")
     expect_state(row(page, task_id), "REVOKED")
@@ -113,7 +116,7 @@ def test_a_page_that_was_slow_to_load_soon_shows_the_right_times(stack: Stack, p
 
 
 def test_the_charts_show_what_was_done(stack: Stack, page: Page) -> None:
-    page.goto("/flask")
+    page.goto("/flask/queues")
     live(page)
     for task_id in [stack.submit("add", a=1, b=1) for _ in range(20)]:
         stack.wait_state(task_id, "SUCCESS")

@@ -57,7 +57,7 @@ def test_the_job_of_a_slot_is_one_click_away(stack: Stack, page: Page) -> None:
 
 
 def test_a_queue_is_paused_and_resumed(stack: Stack, page: Page) -> None:
-    page.goto("/flask")
+    page.goto("/flask/queues")
     live(page)
     line = page.locator("#queue-table tr").filter(has_text="export")
     line.get_by_role("button", name="Pause").click()

@@ -301,7 +301,7 @@ def test_after_a_change_the_same_page_of_to_dos_is_shown(stack: Stack) -> None:
 def test_the_panel_shows_queues_workers_and_what_they_do(stack: Stack) -> None:
     job = stack.submit_heavy(3)
     wait_until(lambda: stack.status(job)["status"], 10, "the job runs", lambda state: state == "STARTED")
-    panel = page(stack, "/flask").text.partition('id="panel"')[2]
+    panel = page(stack, "/flask/queues").text.partition('id="panel"')[2]
     for queue in ("heavy", "export", "arithmetic"):
         assert f"</span>{queue}" in panel
     assert stack.celery in panel
@@ -322,7 +322,7 @@ def test_jobs_of_later_are_no_backlog(stack: Stack) -> None:
     jobs = [submitted(post(stack, "/flask/ui/submit/add", body)) for _ in range(9)]
     try:
         panel = wait_until(
-            lambda: page(stack, "/flask").text.partition('id="panel"')[2],
+            lambda: page(stack, "/flask/queues").text.partition('id="panel"')[2],
             20,
             "the panel has counted them",
             lambda panel: "+9 scheduled" in panel,

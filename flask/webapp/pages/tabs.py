@@ -49,7 +49,7 @@ class Tally:
             self._ended = queries.count_in_states(connection, ENDED)
             done = time.monotonic()
             self._good_until = done + SERVES_FOR * (done - now)
-        by_state: dict[str, int] = dict(self._ended)
+        by_state: dict[str, int] = {**self._ended}
         for (state, _queue), jobs in queries.unfinished_in_states(connection).items():
             by_state[state] = by_state.get(state, 0) + jobs
         found = {tab.title: sum(by_state.get(state, 0) for state in tab.states.split(",")) for tab in TABS}
