@@ -52,8 +52,8 @@ def main() -> int:
         shown = submit_what_is_shown(client)
     views = {
         "front": View("/", 1000, 900, lambda page: expect(page.locator("#well")).to_contain_text("All is well")),
-        "dashboard": View("/flask?form=csv_processing", DESKTOP["width"], 1160, live),
-        "job": View(f"/flask/tasks/{shown}", 1000, 620, live),
+        "dashboard": View("/flask", DESKTOP["width"], 900, live),
+        "job": View(f"/flask/tasks/{shown}", 1000, 720, live),
         "todos": View("/flask/todos", 1000, 520, lambda page: None),
         "phone": View("/flask", PHONE["width"], PHONE["height"], live),
     }

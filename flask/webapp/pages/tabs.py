@@ -1,6 +1,7 @@
 """The tabs over the list of jobs: one for each situation of a job, with how many are in it."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -49,10 +50,10 @@ class Tally:
             self._ended = queries.count_in_states(connection, ENDED)
             done = time.monotonic()
             self._good_until = done + SERVES_FOR * (done - now)
-        by_state: dict[str, int] = {**self._ended}
+        by_state = Counter({str(state): jobs for state, jobs in self._ended.items()})
         for (state, _queue), jobs in queries.unfinished_in_states(connection).items():
-            by_state[state] = by_state.get(state, 0) + jobs
-        found = {tab.title: sum(by_state.get(state, 0) for state in tab.states.split(",")) for tab in TABS}
+            by_state[state] += jobs
+        found = {tab.title: sum(by_state[state] for state in tab.states.split(",")) for tab in TABS}
         return found | {"All": sum(by_state.values())}
 
 
