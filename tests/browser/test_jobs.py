@@ -256,6 +256,8 @@ def test_the_tabs_count_jobs_as_they_come_and_end(stack: Stack, page: Page) -> N
     stack.http.delete(f"/flask/tasks/{task_id}")
     expect(count(page, "Running")).to_have_text("0")
     expect(count(page, "Cancelled")).to_have_text(f"{cancelled + 1:,}")
+    stack.wait_state(stack.submit("divide", a=1, b=0), "FAILURE")
+    expect(page).to_have_title(re.compile(r"^\(\d+ failed\) Jobs"))
     tab(page, "Cancelled").click()
     expect(row(page, task_id)).to_be_visible()
 

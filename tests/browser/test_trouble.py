@@ -27,6 +27,7 @@ def test_the_broker_goes_down_and_comes_back(stack: Stack, open_page: OpenPage, 
     try:
         expect(page.locator("#trouble")).to_contain_text("RabbitMQ does not answer")
         assert page.get_by_role("status").filter(has_text="RabbitMQ does not answer").count() == 1
+        expect(page.locator("#health [data-well=no]")).to_have_text(re.compile(r"^RabbitMQ no answer for \d"))
         # It is seen first, on every screen and every page, without JavaScript, too.
         for width in (390, 1024, 1440):
             page.set_viewport_size({"width": width, "height": 800})
@@ -61,6 +62,7 @@ def test_a_page_without_workers_and_beat_says_what_that_means(stack: Stack, open
     stack.docker("stop", stack.celery, stack.beat)
     try:
         expect(page.locator("#trouble")).to_contain_text("No worker is there")
+        expect(page.locator("#health")).to_contain_text("Workers no answer for")
         expect(page.locator("#trouble")).to_contain_text("./launch_celery_worker.sh 2")
         expect(page.locator("#trouble")).to_contain_text("The beat container does not answer")
         waiting = submit(page, "add", a="1", b="1")

@@ -9,11 +9,9 @@ from jobs.catalogue import QUEUES
 from jobs.ledger import pauses, queries, samples, workers
 from jobs.ledger.records import Job, QueueSample
 from jobs.settings import settings
+from webapp.pages import strip
 from webapp.paging import cursor_after
 from webapp.rendering import render
-
-#: Seconds after which a sample is old. The beat container takes one every two seconds.
-OLD_SAMPLE = 10.0
 
 
 def rows_html(jobs: Sequence[Job]) -> str:
@@ -31,6 +29,11 @@ def trouble_html(connection: Connection) -> str:
         alive=bool(workers.living(connection, settings().worker_lease)),
         paused=sorted(pauses.paused(connection)),
     )
+
+
+def health_html(connection: Connection) -> str:
+    """Return the strip under the header: how each part of the stack is."""
+    return render("_health.html", parts=strip.parts(connection, list(_newest_samples(connection).values())))
 
 
 def panel_html(connection: Connection) -> str:
@@ -54,4 +57,4 @@ def panel_html(connection: Connection) -> str:
 
 def _newest_samples(connection: Connection) -> dict[str, QueueSample]:
     """Return the newest sample of each queue; nothing if the beat container takes none."""
-    return {sample.name: sample for sample in samples.since(connection, time.time() - OLD_SAMPLE)}
+    return {sample.name: sample for sample in samples.since(connection, time.time() - strip.OLD_SAMPLE)}

@@ -63,6 +63,7 @@ class Pages:
         self._next_panel = time.monotonic() + PANEL_EVERY
         parts = {
             "trouble": fragments.trouble_html(connection),
+            "health": fragments.health_html(connection),
             "panel": fragments.panel_html(connection),
             "counts": json.dumps(tally.counts(connection)),
         }

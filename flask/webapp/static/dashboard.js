@@ -241,11 +241,16 @@ function reset(html) {
 	}
 }
 
-// How many jobs each tab has.
+// How many jobs each tab has. The title and the icon tell how many have failed, also while another page is in front.
+const title = document.title;
+
 function putCounts(counts) {
 	for (const place of document.querySelectorAll("[data-count]")) {
 		write(place, (counts[place.dataset.count] ?? 0).toLocaleString("en"));
 	}
+	document.title = counts.Failed > 0 ? `(${counts.Failed} failed) ${title}` : title;
+	const icon = document.querySelector("link[rel=icon]");
+	icon.href = icon.dataset[counts.Failed > 0 ? "failed" : "well"];
 }
 
 // --- the stream, and polling while there is none --------------------------------------------------------------------
@@ -282,7 +287,7 @@ function connect() {
 	for (const name of ["jobs", "panel"]) stream.addEventListener(name, setClock);
 	stream.addEventListener("jobs", (event) => putRows(event.data));
 	stream.addEventListener("reset", (event) => reset(event.data));
-	for (const id of ["trouble", "panel"]) stream.addEventListener(id, (event) => put(id, event.data));
+	for (const id of ["trouble", "health", "panel"]) stream.addEventListener(id, (event) => put(id, event.data));
 	stream.addEventListener("counts", (event) => putCounts(JSON.parse(event.data)));
 	stream.addEventListener("sample", (event) => addSample(JSON.parse(event.data)));
 }

@@ -50,9 +50,7 @@ def test_a_job_with_two_runs_is_told_in_order() -> None:
     first = Attempt(
         job_id="one", number=1, worker="w", started_at=1002.0, ended_at=1004.0, error="The worker was lost."
     )
-    done = job(
-        state=State.SUCCESS, published_at=1005.0, started_at=1006.0, ended_at=1010.0, attempts=2, worker="other"
-    )
+    done = job(state=State.SUCCESS, published_at=1005.0, started_at=1006.0, ended_at=1010.0, attempts=2, worker="other")
     moments = story.told(done, [first])
     assert [(moment.text, moment.gap) for moment in moments] == [
         ("Accepted, and on disk", None),
