@@ -19,7 +19,7 @@ CLIENT_CONNECTIONS=${CLIENT_CONNECTIONS:-} # connections at a time; the same
 # --- who may come in ------------------------------------------------------------------------------
 AUTH=${AUTH:-}                               # on or off: login and tokens; empty: off on loopback if it was never on
 SESSION_LIFETIME=${SESSION_LIFETIME:-43200}  # seconds that a person stays logged in
-TOKEN_SUBMISSIONS=${TOKEN_SUBMISSIONS:-0}     # jobs that each token may submit in a minute; 0: no limit
+TOKEN_SUBMISSIONS=${TOKEN_SUBMISSIONS:-0}    # jobs that each token may submit in a minute; 0: no limit
 STREAMS_PER_PERSON=${STREAMS_PER_PERSON:-50} # open event streams of one person or token in each Gunicorn process
 AUDIT_EXPIRES=${AUDIT_EXPIRES:-31536000}     # seconds it is kept who did what
 

@@ -219,11 +219,11 @@ remove_networks() {
 wait_healthy() {
 	local running restarts restarts_before='' check deadline=$((SECONDS + HEALTH_TIMEOUT))
 	mapfile -t check < <(docker container inspect --format '{{join .Config.Healthcheck.Test "\n"}}' "$1")
-	if [[ ${check[0]} == CMD-SHELL ]]; then check[0]='sh -c'; else check[0]=; fi
+	if [[ ${check[0]} == CMD-SHELL ]]; then check=(sh -c "${check[1]}"); else check=("${check[@]:1}"); fi
 	while ((SECONDS < deadline)); do
 		read -r running restarts < <(docker container inspect --format '{{.State.Running}} {{.RestartCount}}' "$1") || break
 		# Docker would look for the first time only after an interval.
-		if [[ $running == true ]] && docker exec "$1" ${check[0]} "${check[@]:1}" >/dev/null 2>&1; then return; fi
+		if [[ $running == true ]] && docker exec "$1" "${check[@]}" >/dev/null 2>&1; then return; fi
 		if ((restarts >= ${restarts_before:=$restarts} + 3)); then break; fi
 		sleep 0.2
 	done

@@ -24,8 +24,8 @@ from webapp.api import (
     todos,
 )
 from webapp.auth import sessions
-from webapp.auth.quota import say_what_is_left
 from webapp.pages import actions, admin, live, login, pages
+from webapp.quota import say_what_is_left
 
 
 def create_app() -> APIFlask:

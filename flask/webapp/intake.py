@@ -26,8 +26,8 @@ from jobs.settings import settings
 from webapp import metrics
 from webapp.auth import trail
 from webapp.auth.actor import who
-from webapp.auth.quota import Quota, quota
 from webapp.problems import unavailable
+from webapp.quota import Quota, quota
 from webapp.request_id import request_id
 
 T = TypeVar("T")

@@ -1,8 +1,11 @@
 """ops/rotate_secrets.sh: new passwords under load. No request fails, no job is lost, and earlier ones are not good."""
 
+import os
 import re
+import signal
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +17,7 @@ import pytest
 from tests.stack.test_containers import BROKER_ROLES
 from tests.stack.test_scripts import container_ids
 from tests.support.clients import asking
+from tests.support.project import ROOT
 from tests.support.stack import BUILD_TIMEOUT, Stack, run, wait_until
 from tests.support.tools import TOOLS, USER, start
 
@@ -122,6 +126,63 @@ def test_a_rabbitmq_that_is_made_anew_knows_the_new_passwords(stack: Stack) -> N
     stack.wait_healthy()
     assert all(is_let_in(stack, user, password) for user, password in logins(stack).items())
     stack.wait_state(stack.submit_heavy(), "SUCCESS", timeout=60)
+
+
+# --- interrupted ------------------------------------------------------------------------------------------------------
+
+
+def knows_new_users(stack: Stack, before: Logins) -> Callable[[str], bool]:
+    """Return what tells that RabbitMQ has been taught."""
+    mark = ("exec", stack.rabbitmq, "stat", "--format", "%Y %i", "/tmp/learned.json")
+    at_first = stack.docker(*mark, check=False)
+    return lambda _printed: stack.docker(*mark, check=False) != at_first
+
+
+def flask_uses_them(stack: Stack, _before: Logins) -> Callable[[str], bool]:
+    return lambda printed: f"s  {stack.flask}" in printed
+
+
+#: When the script is killed: the first moment at which this is true.
+MOMENTS = {
+    "RabbitMQ knows the new users, and nobody else does": knows_new_users,
+    "some containers use them": flask_uses_them,
+}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_an_interrupted_run_does_no_harm_and_the_next_one_ends_well(stack: Stack, tmp_path: Path, moment: str) -> None:
+    before = logins(stack)
+    is_now = MOMENTS[moment](stack, before)
+    with asking(stack) as answers, flask_reaches_rabbitmq(stack):
+        output = tmp_path / "output"
+        with output.open("w") as file:
+            script = subprocess.Popen(
+                [ROOT / ROTATE, "broker"],
+                cwd=ROOT,
+                env=os.environ | stack.env,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                start_new_session=True,
+            )
+        try:
+            wait_until(lambda: is_now(output.read_text()), 120, moment, interval=0.02)
+        finally:
+            os.killpg(script.pid, signal.SIGKILL)
+            script.wait()
+        # Whoever has to log in now is let in: what starts again, and what is added.
+        running = [name for name in stack.containers() if name in (stack.celery, stack.beat)]
+        stack.docker("restart", *running)
+        stack.wait_healthy(*running)
+        stack.run("./launch_celery_worker.sh")
+        stack.wait_state(stack.submit_heavy(), "SUCCESS", timeout=60)
+        between = logins(stack)
+        stack.run("ops/retire_workers.sh")
+
+        stack.run(ROTATE, "broker", timeout=BUILD_TIMEOUT)
+    answers.check(stack)
+    check_rotated(stack, before | between)
+    assert not [name for name in stack.containers() if name.endswith(("_new", "_old"))]
 
 
 # --- the others -------------------------------------------------------------------------------------------------------

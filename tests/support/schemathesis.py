@@ -43,7 +43,7 @@ def drive(stack: Stack, examples: int, folder: Path, *, token: str | None = None
     result = subprocess.run(
         [
             *(Path(sys.executable).with_name("st"), "--config-file", configuration, "--no-color"),
-            *("run", "openapi.json", "--url", stack.url, "--max-examples", str(examples), "--workers", "2"),
+            *("run", "openapi.json", "--url", stack.url, "--max-examples", str(examples)),
             *("--checks", ",".join(CHECKS), "--continue-on-failure", "--output-truncate", "false"),
             *("--generation-database", "none", "--warnings", "off", "--request-timeout", "30"),
             *LEFT_OUT,

@@ -65,4 +65,4 @@ def test_the_search_finds_a_secret_in_what_a_command_writes() -> None:
     searching = Search({"it": secret, "another": secrets.token_urlsafe(24)})
     much = "head --bytes 100000000 /dev/zero; printf 'user:%s' \"$0\" | base64 --wrap 0; head --bytes 1000000 /dev/zero"
     assert searching.output("bash", "-c", much, secret) == {"it"}
-    assert searching.output("bash", "-c", much, secret[1:]) == set()
+    assert searching.output("bash", "-c", much, secret[2:]) == set()
