@@ -162,6 +162,7 @@ class JobDetail(JobView):
     """Everything known about a job, with its past."""
 
     past_attempts: list[AttemptView] = Field(description="Runs that ended in another one, first to last.")
+    traceback: str | None = Field(description="Where its exception came from, if it failed by one.")
 
 
 class JobPage(BaseModel):

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, not_, or_, select, update
 
-from jobs.ledger import attempts, keys, mails, notices
+from jobs.ledger import attempts, keys, mails, notices, tracebacks
 from jobs.ledger.pauses import MAY_START
 from jobs.ledger.records import Claim, DueJob, IdempotencyKey, NewJob, Outcome
 from jobs.ledger.schema import job
@@ -180,12 +180,23 @@ def succeed(connection: Connection, *outcomes: Outcome) -> int:
     return found.rowcount
 
 
-def fail(connection: Connection, job_id: str, error: str, *, attempt: int | None = None, by: str | None = None) -> bool:
-    """End a running job badly, with one plain sentence.
+def fail(
+    connection: Connection,
+    job_id: str,
+    error: str,
+    *,
+    attempt: int | None = None,
+    by: str | None = None,
+    traceback: str | None = None,
+) -> bool:
+    """End a running job badly, with one plain sentence, and the traceback of its exception if there is one.
 
     The reporter is known by its ``attempt`` (the run itself) or as the worker ``by`` (about a run that it has killed).
     """
-    return _fail(connection, _run_of(job_id, attempt, by), error)
+    failed = _fail(connection, _run_of(job_id, attempt, by), error)
+    if failed and traceback is not None:
+        tracebacks.add(connection, job_id, traceback)
+    return failed
 
 
 def retry_later(connection: Connection, job_id: str, error: str, due_at: float, *, attempt: int) -> bool:
@@ -240,9 +251,13 @@ def release(
 
 
 def expire(connection: Connection, ended_before: float, limit: int) -> int:
-    """Delete up to ``limit`` jobs that ended before that time, with their mails and attempts; return how many."""
-    statement = select(job.c.id).where(job.c.ended_at < ended_before).order_by(job.c.ended_at).limit(limit)
-    old = connection.execute(statement).scalars().all()
+    """Delete up to ``limit`` jobs that ended before that time, with all that belongs to them; return how many."""
+    statement = select(job.c.id, job.c.state).where(job.c.ended_at < ended_before)
+    rows = connection.execute(statement.order_by(job.c.ended_at).limit(limit)).all()
+    old = [row.id for row in rows]
+    failed = [row.id for row in rows if row.state == State.FAILURE]
+    if failed:
+        tracebacks.remove(connection, failed)
     if old:
         mails.remove(connection, old)
         attempts.remove(connection, old)

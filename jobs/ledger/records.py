@@ -191,6 +191,8 @@ class Outcome:
     result: Any = None
     #: Why there is no result: one plain sentence.
     error: str = ""
+    #: Where the exception came from, if it is a ``FAILURE`` by one.
+    traceback: str | None = None
     #: When it is to be run again.
     due_at: float = 0
     ended_at: float = field(default_factory=time.time)

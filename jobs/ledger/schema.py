@@ -86,6 +86,14 @@ attempt = Table(
 )
 Index("attempt_ended", attempt.c.ended_at)
 
+#: Where the exceptions of failed jobs came from: text for people, see `jobs.worker.trace`.
+traceback = Table(
+    "traceback",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
 worker = Table(
     "worker",
     metadata,

@@ -23,6 +23,7 @@ from jobs.settings import settings
 from jobs.states import State
 from jobs.worker import job_log, metrics
 from jobs.worker.job_log import WORDS
+from jobs.worker.trace import trace
 
 logger = get_logger(__name__)
 
@@ -122,6 +123,7 @@ def _outcome_of(task_id: str, result: Any, state: str, request: Any) -> Outcome:
         attempt=request.attempt,
         state=State(state),
         error=_reason(result),
+        traceback=trace(result) if state == State.FAILURE else None,
         # None, if the task raised Celery's Retry by itself.
         due_at=getattr(request, "due_at", None) or time.time(),
     )

@@ -101,10 +101,16 @@ function merge(old, fresh) {
 	}
 }
 
+// What the viewer has unfolded stays so.
+function unfold(old, fresh) {
+	for (const { id } of old.querySelectorAll("details[open]")) fresh.querySelector(`[id="${id}"]`)?.setAttribute("open", "");
+}
+
 function update(page) {
 	for (const part of document.querySelectorAll("[data-live]")) {
 		const fresh = page.getElementById(part.id);
 		if (!fresh) continue;
+		unfold(part, fresh);
 		if (part.id === "todos") merge(part, fresh);
 		else if (!part.isEqualNode(fresh)) replace(part, fresh); // a warning that stays is announced only once
 	}
