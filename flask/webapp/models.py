@@ -163,6 +163,8 @@ class JobDetail(JobView):
 
     past_attempts: list[AttemptView] = Field(description="Runs that ended in another one, first to last.")
     traceback: str | None = Field(description="Where its exception came from, if it failed by one.")
+    retry_of: str | None = Field(description="The job that it repeats, if it is a retry.")
+    retried_as: list[str] = Field(description="The jobs that repeat it, newest first, at most 20.")
 
 
 class JobPage(BaseModel):

@@ -76,6 +76,7 @@ def retry_job(task_id: str) -> str:
         priority=job.priority,
         request_id=request_id(),
         submitted_by=who(),
+        retry_of=job.id,
     )
     return intake().accept(again, told=trail.entry("retry", task_id, f"As {again.id}."))
 

@@ -51,6 +51,7 @@ def again(connection: Connection, seqs: Sequence[int], by: str) -> list[NewJob]:
             priority=row.priority,
             request_id=wanted.request_id if wanted else None,
             submitted_by=wanted.submitted_by if wanted else None,
+            retry_of=row.id,
         )
         for row in rows
     ]

@@ -94,6 +94,7 @@ def add(connection: Connection, *new: NewJob) -> None:
                 "priority": each.priority,
                 "request_id": each.request_id,
                 "submitted_by": each.submitted_by,
+                "retry_of": each.retry_of,
                 "created_at": each.created_at,
                 "run_at": each.run_at,
                 "due_at": each.due_at,

@@ -27,6 +27,8 @@ from jobs.states import RUNNING, WAITING, State
 
 #: Jobs that a search by id looks at.
 LARGEST_SEARCH = 1000
+#: Retries of a job that are shown.
+MOST_RETRIES = 20
 #: Jobs among which the one that has waited longest is looked for.
 FIRST_IN_LINE = 1000
 
@@ -112,6 +114,12 @@ def _with_id_prefix(connection: Connection, prefix: str) -> list[Job]:
     # A range, because SQLite's LIKE ignores case and so cannot use the index. Only so many are looked at.
     statement = select(job).where(job.c.id >= prefix, job.c.id < prefix + "z" * 36).order_by(job.c.id)
     return _jobs(connection.execute(statement.limit(LARGEST_SEARCH)))
+
+
+def retries_of(connection: Connection, job_id: str) -> Sequence[str]:
+    """Return the ids of the jobs that repeat a job, newest first, at most :data:`MOST_RETRIES`."""
+    statement = select(job.c.id).where(job.c.retry_of == job_id).order_by(job.c.seq.desc()).limit(MOST_RETRIES)
+    return connection.execute(statement).scalars().all()
 
 
 def backlog(connection: Connection) -> int:

@@ -62,6 +62,8 @@ class NewJob:
     request_id: str | None = None
     #: Who wanted it; ``None`` where nobody has to log in.
     submitted_by: str | None = None
+    #: The id of the job that it repeats, if it is a retry that somebody asked for.
+    retry_of: str | None = None
 
     @property
     def due_at(self) -> float:
@@ -98,6 +100,8 @@ class Job:
     request_id: str | None
     #: Who wanted it; ``None`` where nobody has to log in.
     submitted_by: str | None
+    #: The id of the job that it repeats, if it is a retry that somebody asked for.
+    retry_of: str | None
     created_at: float
     #: Not to be started before, if the client said so.
     run_at: float | None

@@ -23,6 +23,8 @@ job = Table(
     Column("request_id", String(64)),
     # Who wanted it, as the audit calls them: a person, a token or a schedule. NULL where nobody has to log in.
     Column("submitted_by", String(80)),
+    # The job that this one repeats, if it is a retry that somebody asked for.
+    Column("retry_of", String(36)),
     Column("created_at", Float, nullable=False),
     # Not to be started before, if the client said so.
     Column("run_at", Float),
@@ -71,6 +73,8 @@ Index(
 Index(
     "job_ended", job.c.ended_at, sqlite_where=job.c.ended_at.is_not(None), postgresql_where=job.c.ended_at.is_not(None)
 )
+_IS_RETRY = job.c.retry_of.is_not(None)
+Index("job_retry_of", job.c.retry_of, job.c.seq, sqlite_where=_IS_RETRY, postgresql_where=_IS_RETRY)
 
 #: Attempts that ended in another one: the row of the job tells of the last attempt only.
 attempt = Table(

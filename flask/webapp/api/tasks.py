@@ -4,7 +4,7 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 
 from jobs.catalogue import JOB_TYPES, CancelFilter, RetryFilter
-from jobs.ledger import attempts, tracebacks
+from jobs.ledger import attempts, queries, tracebacks
 from jobs.ledger.database import ledger
 from jobs.states import State
 from webapp.api.openapi import error_responses
@@ -41,7 +41,14 @@ def show(task_id: str) -> Response:
     with ledger().reading() as connection:
         past = attempts.past(connection, task_id)
         traceback = tracebacks.find(connection, task_id) if job.state is State.FAILURE else None
-    return jsonify(**job_view(job), past_attempts=[attempt_view(attempt) for attempt in past], traceback=traceback)
+        retried_as = queries.retries_of(connection, task_id) if job.retryable else []
+    return jsonify(
+        **job_view(job),
+        past_attempts=[attempt_view(attempt) for attempt in past],
+        traceback=traceback,
+        retry_of=job.retry_of,
+        retried_as=retried_as,
+    )
 
 
 @blueprint.get("/status")

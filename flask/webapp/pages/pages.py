@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from jobs import slots
 from jobs.catalogue import JOB_TYPES, QUEUES
-from jobs.ledger import attempts, audit, schedules, tracebacks
+from jobs.ledger import attempts, audit, queries, schedules, tracebacks
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
 from jobs.states import State
@@ -89,12 +89,24 @@ def job_page(task_id: str) -> Response:
     with ledger().reading() as connection:
         past = attempts.past(connection, task_id)
         traceback = tracebacks.find(connection, task_id) if job.state is State.FAILURE else None
+        retried_as = queries.retries_of(connection, task_id) if job.retryable else []
+        # What a job repeats may be gone: it is the older of the two.
+        repeats = queries.find(connection, job.retry_of) if job.retry_of else None
         done_by = [
             entry
             for _, entry in audit.page(connection, limit=20, subject=task_id)
             if entry.action in ("cancel", "retry") and entry.outcome == "done"
         ]
-    return _page("job.html", row=job, attempts=past, traceback=traceback, done_by=done_by, address=request.host_url)
+    return _page(
+        "job.html",
+        row=job,
+        attempts=past,
+        traceback=traceback,
+        repeats=repeats,
+        retried_as=retried_as,
+        done_by=done_by,
+        address=request.host_url,
+    )
 
 
 def schedules_page(form: forms.Form | None = None) -> Response:

@@ -1,4 +1,4 @@
-"""tracebacks"""
+"""tracebacks, links between retries"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,7 +16,12 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("job_id"),
     )
+    op.add_column("job", sa.Column("retry_of", sa.String(length=36), nullable=True))
+    is_retry = sa.text("retry_of IS NOT NULL")
+    op.create_index("job_retry_of", "job", ["retry_of", "seq"], sqlite_where=is_retry, postgresql_where=is_retry)
 
 
 def downgrade() -> None:
+    op.drop_index("job_retry_of", table_name="job")
+    op.drop_column("job", "retry_of")
     op.drop_table("traceback")

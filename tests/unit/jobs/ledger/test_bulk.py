@@ -94,6 +94,7 @@ def test_running_again_twice_makes_each_job_once(ledger: Ledger) -> None:
         new = bulk.again(connection, seqs, by)
         assert [(each.type, each.params, each.priority) for each in new] == [("heavy", {"seconds": 1}, 5)] * 3
         assert not set(ids) & {each.id for each in new}
+        assert [each.retry_of for each in new] == ids
         moves.add(connection, *new[:2])
         assert [each.id for each in bulk.again(connection, seqs, by)] == [new[2].id]
         moves.add(connection, new[2])
