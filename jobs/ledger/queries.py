@@ -49,10 +49,12 @@ def page(
     in_states: Sequence[State] | None = None,
     of_type: str | None = None,
     id_prefix: str | None = None,
+    failure: str | None = None,
 ) -> list[Job]:
     """Return up to ``limit`` jobs, newest first; ``before`` is the ``seq`` of the last job of the page before.
 
-    With an ``id_prefix`` of four characters or more, those whose id starts so.
+    With an ``id_prefix`` of four characters or more, those whose id starts so. ``failure`` is the key of a group of
+    failed jobs.
     """
     if id_prefix is not None:
         found = [
@@ -61,18 +63,32 @@ def page(
             if (before is None or each.seq < before)
             and (in_states is None or each.state in in_states)
             and (of_type is None or each.type == of_type)
+            and (failure is None or each.failure == failure)
         ]
         return sorted(found, key=lambda each: each.seq, reverse=True)[:limit]
     newest = select(job).order_by(job.c.seq.desc()).limit(limit)
     if before is not None:
         newest = newest.where(job.c.seq < before)
-    if in_states is not None or of_type is not None:
+    if failure is not None:
+        # All jobs of a group have one state and one kind, so the walk along its index is short also with other filters.
+        newest = newest.where(job.c.failure == failure, *_unindexed(in_states, of_type))
+    elif in_states is not None or of_type is not None:
         chosen = in_states or tuple(State)
         types = [of_type] if of_type is not None else _types(connection, chosen)
         if not types:
             return []
         newest = newest.where(job.c.seq.in_(_newest_of(newest, chosen, types)))
     return _jobs(connection.execute(newest))
+
+
+def _unindexed(in_states: Sequence[State] | None, of_type: str | None) -> list[ColumnElement[bool]]:
+    """Return conditions that are concatenated, so that the database does not go by the index of states and types."""
+    conditions = []
+    if in_states is not None:
+        conditions.append(job.c.state.concat("").in_(in_states))
+    if of_type is not None:
+        conditions.append(job.c.type.concat("") == of_type)
+    return conditions
 
 
 def _newest_of(newest: Select[Any], in_states: Sequence[State], types: Sequence[str]) -> CompoundSelect[Any]:

@@ -46,6 +46,8 @@ job = Table(
     Column("result", JSON(none_as_null=True)),
     # Why the job failed, was retried or was cancelled: one plain sentence.
     Column("error", Text),
+    # The group of failed jobs that it belongs to: a `failure.key`.
+    Column("failure", String(16)),
     sqlite_autoincrement=True,
 )
 
@@ -75,6 +77,8 @@ Index(
 )
 _IS_RETRY = job.c.retry_of.is_not(None)
 Index("job_retry_of", job.c.retry_of, job.c.seq, sqlite_where=_IS_RETRY, postgresql_where=_IS_RETRY)
+_HAS_FAILED = job.c.failure.is_not(None)
+Index("job_failure", job.c.failure, job.c.seq, sqlite_where=_HAS_FAILED, postgresql_where=_HAS_FAILED)
 
 #: Attempts that ended in another one: the row of the job tells of the last attempt only.
 attempt = Table(
@@ -96,6 +100,35 @@ traceback = Table(
     metadata,
     Column("job_id", String(36), primary_key=True),
     Column("text", Text, nullable=False),
+)
+
+#: Jobs that failed alike: see `records.FailureGroup`.
+failure = Table(
+    "failure",
+    metadata,
+    # By `jobs.fingerprint`, of the kind of job and the message.
+    Column("key", String(16), primary_key=True),
+    Column("type", String(64), nullable=False),
+    # The sentence, with placeholders for its variable parts.
+    Column("message", Text, nullable=False),
+    # Jobs of the group that the ledger has.
+    Column("count", Integer, nullable=False),
+    # When the group began, and when the last job failed.
+    Column("first_at", Float, nullable=False),
+    Column("last_at", Float, nullable=False),
+)
+Index("failure_last", failure.c.last_at)
+
+#: How many jobs of a group failed in an hour. A day later the same slot counts another hour: so no row has to be removed.
+failure_hour = Table(
+    "failure_hour",
+    metadata,
+    Column("key", String(16), primary_key=True),
+    # The hour of the day, UTC.
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    # Hours since the epoch.
+    Column("hour", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
 )
 
 worker = Table(
