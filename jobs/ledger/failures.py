@@ -1,7 +1,7 @@
 """Groups of failed jobs: the tables ``failure`` and ``failure_hour``.
 
-They are written in the transaction that ends a job as ``FAILURE`` or removes it. So they always fit the jobs, and nobody
-has to count these. Jobs that failed under an earlier version of the schema are in no group.
+They are written in the transaction that ends a job as ``FAILURE`` or removes it. So they always fit the jobs, and
+nobody has to count these. Jobs that failed under an earlier version of the schema are in no group.
 """
 
 import time
@@ -21,7 +21,7 @@ MOST = 100
 #: Hours of the history.
 HOURS = 24
 
-_LEAVE = update(failure).where(failure.c.key == bindparam("group")).values(count=failure.c.count - bindparam("jobs"))
+_LEAVE = update(failure).where(failure.c.key == bindparam("group")).values(jobs=failure.c.jobs - bindparam("removed"))
 
 
 def add(connection: Connection, found: Fingerprint, task_type: str, at: float) -> None:
@@ -29,18 +29,18 @@ def add(connection: Connection, found: Fingerprint, task_type: str, at: float) -
     in_group, in_hour = _count(connection.dialect.name)
     connection.execute(
         in_group,
-        {"key": found.key, "type": task_type, "message": found.message, "count": 1, "first_at": at, "last_at": at},
+        {"key": found.key, "type": task_type, "message": found.message, "jobs": 1, "first_at": at, "last_at": at},
     )
     hour = _hour(at)
-    connection.execute(in_hour, {"key": found.key, "slot": hour % HOURS, "hour": hour, "count": 1})
+    connection.execute(in_hour, {"key": found.key, "slot": hour % HOURS, "hour": hour, "jobs": 1})
 
 
 def leave(connection: Connection, removed: Mapping[str, int]) -> None:
     """Take jobs that are removed out of their groups: so many, by the key of the group. An empty group goes as well."""
     keys = sorted(removed)
-    connection.execute(_LEAVE, [{"group": key, "jobs": removed[key]} for key in keys])
+    connection.execute(_LEAVE, [{"group": key, "removed": removed[key]} for key in keys])
     empty = connection.execute(
-        delete(failure).where(failure.c.key.in_(keys), failure.c.count <= 0).returning(failure.c.key)
+        delete(failure).where(failure.c.key.in_(keys), failure.c.jobs <= 0).returning(failure.c.key)
     ).scalars()
     gone = list(empty)
     if gone:
@@ -49,7 +49,7 @@ def leave(connection: Connection, removed: Mapping[str, int]) -> None:
 
 def newest(connection: Connection) -> list[FailureGroup]:
     """Return the groups in which a job has failed last, the latest first, at most :data:`MOST`."""
-    rows = connection.execute(_groups().order_by(failure.c.last_at.desc(), failure.c.key).limit(MOST)).all()
+    rows = connection.execute(_groups().order_by(failure.c.last_at.desc(), failure.c.key.desc()).limit(MOST)).all()
     return _with_history(connection, rows)
 
 
@@ -62,17 +62,17 @@ def find(connection: Connection, key: str) -> FailureGroup | None:
 @cache
 def _count(dialect: str) -> tuple[Executable, Executable]:
     """Return the statements that begin a row, or count in it: of the group, and of its hour. Prepared only once."""
-    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     group, hour = insert(failure), insert(failure_hour)
     same_hour = failure_hour.c.hour == hour.excluded.hour
     return (
         group.on_conflict_do_update(
             index_elements=[failure.c.key],
-            set_={"count": failure.c.count + 1, "last_at": group.excluded.last_at},
+            set_={"jobs": failure.c.jobs + 1, "last_at": group.excluded.last_at},
         ),
         hour.on_conflict_do_update(
             index_elements=[failure_hour.c.key, failure_hour.c.slot],
-            set_={"hour": hour.excluded.hour, "count": case((same_hour, failure_hour.c.count + 1), else_=1)},
+            set_={"hour": hour.excluded.hour, "jobs": case((same_hour, failure_hour.c.jobs + 1), else_=1)},
         ),
     )
 
@@ -92,7 +92,7 @@ def _with_history(connection: Connection, rows: Sequence[Row[Any]]) -> list[Fail
     for row in connection.execute(hours):
         place = row.hour - first
         if place < HOURS:  # else the clock was put back
-            history[row.key][place] = row.count
+            history[row.key][place] = row.jobs
     return [FailureGroup(**row._mapping, history=history[row.key]) for row in rows]
 
 

@@ -215,7 +215,7 @@ class FailureGroup:
     #: The sentence, with placeholders for its variable parts.
     message: str
     #: Jobs of the group that the ledger has.
-    count: int
+    jobs: int
     #: When the group began. That job may be gone already.
     first_at: float
     last_at: float

@@ -112,14 +112,14 @@ failure = Table(
     # The sentence, with placeholders for its variable parts.
     Column("message", Text, nullable=False),
     # Jobs of the group that the ledger has.
-    Column("count", Integer, nullable=False),
+    Column("jobs", Integer, nullable=False),
     # When the group began, and when the last job failed.
     Column("first_at", Float, nullable=False),
     Column("last_at", Float, nullable=False),
 )
-Index("failure_last", failure.c.last_at)
+Index("failure_last", failure.c.last_at, failure.c.key)
 
-#: How many jobs of a group failed in an hour. A day later the same slot counts another hour: so no row has to be removed.
+#: How many jobs of a group failed in an hour. A day later the slot counts another hour, so no row has to be removed.
 failure_hour = Table(
     "failure_hour",
     metadata,
@@ -128,7 +128,7 @@ failure_hour = Table(
     Column("slot", Integer, primary_key=True, autoincrement=False),
     # Hours since the epoch.
     Column("hour", Integer, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("jobs", Integer, nullable=False),
 )
 
 worker = Table(

@@ -21,26 +21,24 @@ def upgrade() -> None:
     op.create_index("job_retry_of", "job", ["retry_of", "seq"], sqlite_where=is_retry, postgresql_where=is_retry)
     op.add_column("job", sa.Column("failure", sa.String(length=16), nullable=True))
     has_failed = sa.text("failure IS NOT NULL")
-    op.create_index(
-        "job_failure", "job", ["failure", "seq"], sqlite_where=has_failed, postgresql_where=has_failed
-    )
+    op.create_index("job_failure", "job", ["failure", "seq"], sqlite_where=has_failed, postgresql_where=has_failed)
     op.create_table(
         "failure",
         sa.Column("key", sa.String(length=16), nullable=False),
         sa.Column("type", sa.String(length=64), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("jobs", sa.Integer(), nullable=False),
         sa.Column("first_at", sa.Float(), nullable=False),
         sa.Column("last_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("key"),
     )
-    op.create_index("failure_last", "failure", ["last_at"])
+    op.create_index("failure_last", "failure", ["last_at", "key"])
     op.create_table(
         "failure_hour",
         sa.Column("key", sa.String(length=16), nullable=False),
         sa.Column("slot", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("hour", sa.Integer(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("jobs", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("key", "slot"),
     )
 
