@@ -48,6 +48,7 @@ def show(task_id: str) -> Response:
         traceback=traceback,
         retry_of=job.retry_of,
         retried_as=retried_as,
+        failure=job.failure,
     )
 
 

@@ -9,13 +9,13 @@ from pydantic import ConfigDict, Field
 
 from jobs import slots
 from jobs.catalogue import JOB_TYPES, QUEUES
-from jobs.ledger import attempts, audit, queries, schedules, tracebacks
+from jobs.ledger import attempts, audit, failures, queries, schedules, tracebacks
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
 from jobs.states import State
 from webapp.models import AuditQuery, JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
-from webapp.operations import find_job, list_audit, list_jobs, list_schedules, list_todos
+from webapp.operations import find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
 from webapp.pages import forms
 from webapp.pages.fragments import panel_html, rows_html, trouble_html
 from webapp.problems import checked
@@ -67,6 +67,7 @@ def jobs_page(form: forms.Form | None = None) -> Response:
     jobs, older = list_jobs(query, prefix)
     with ledger().reading() as connection:
         panel = panel_html(connection)
+        group = failures.find(connection, query.failure) if query.failure else None
     return _page(
         "jobs.html",
         422 if form else 200,
@@ -75,6 +76,7 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         all_states=tuple(State),
         query=query,
         prefix=prefix or "",
+        group=group,
         rows=rows_html(jobs),
         older=older,
         end=jobs[-1].seq if older else None,
@@ -107,6 +109,11 @@ def job_page(task_id: str) -> Response:
         done_by=done_by,
         address=request.host_url,
     )
+
+
+def failures_page() -> Response:
+    """Show the groups of failures."""
+    return _page("failures.html", rows=list_failures())
 
 
 def schedules_page(form: forms.Form | None = None) -> Response:
@@ -160,6 +167,7 @@ _PAGES: dict[str, Callable[..., Response]] = {
     "home.index": jobs_page,
     "tasks.listing": jobs_page,
     "tasks.show": job_page,
+    "failures.listing": failures_page,
     "schedules.listing": schedules_page,
     "todos.listing": todos_page,
     "audit.listing": audit_page,
