@@ -83,7 +83,7 @@ def page(
 
 def _unindexed(in_states: Sequence[State] | None, of_type: str | None) -> list[ColumnElement[bool]]:
     """Return conditions that are concatenated, so that the database does not go by the index of states and types."""
-    conditions = []
+    conditions: list[ColumnElement[bool]] = []
     if in_states is not None:
         conditions.append(job.c.state.concat("").in_(in_states))
     if of_type is not None:

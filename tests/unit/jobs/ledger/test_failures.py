@@ -156,7 +156,7 @@ def test_the_jobs_of_a_group_are_listed_newest_first(ledger: Ledger) -> None:
             ({"of_type": "add"}, False),
             ({"id_prefix": ids[0]}, True),
         ):
-            assert bool(queries.page(connection, limit=2, failure=key, **more)) == there, more  # type: ignore[arg-type]
+            assert bool(queries.page(connection, limit=2, failure=key, **more)) == there, more
         assert queries.page(connection, limit=2, failure="0" * 16) == []
         assert queries.page(connection, limit=2, failure="0" * 16, id_prefix=ids[0]) == []
 
