@@ -45,6 +45,7 @@ PAGES: dict[str, Open] = {
     "job that waits": lambda page, jobs: page.goto(f"/flask/tasks/{jobs['PENDING']}"),
     "to-dos": lambda page, jobs: page.goto("/flask/todos"),
     "schedules": lambda page, jobs: page.goto("/flask/schedules"),
+    "failures": lambda page, jobs: page.goto("/flask/failures"),
     "not found": lambda page, jobs: page.goto("/flask/tasks/unknown"),
 }
 
