@@ -55,6 +55,8 @@ def newest(connection: Connection) -> list[FailureGroup]:
 
 def find(connection: Connection, key: str) -> FailureGroup | None:
     """Return one group, if there is one with that key."""
+    if "\0" in key:  # PostgreSQL refuses the very question
+        return None
     found = _with_history(connection, connection.execute(_groups().where(failure.c.key == key)).all())
     return found[0] if found else None
 

@@ -129,6 +129,14 @@ def test_a_run_that_the_worker_itself_stops_is_counted(
     assert found.state is state
 
 
+def test_celery_is_told_how_a_job_has_failed(ledger: Ledger, running: NewJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "ledger", lambda: ledger)
+    with ledger.writing() as connection:
+        moves.fail(connection, running.id, "No.", attempt=1, traceback="Traceback ...")
+    told = backend.LedgerBackend(app).get_task_meta(running.id)
+    assert (told["status"], str(told["result"]), told["traceback"]) == ("FAILURE", "No.", "Traceback ...")
+
+
 def test_a_worker_that_ends_puts_back_nothing_of_others(ledger: Ledger, running: NewJob) -> None:
     with ledger.writing() as connection:
         moves.release(connection, [running.id], identity.worker_id(), max_deliveries=5)
