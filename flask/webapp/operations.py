@@ -92,9 +92,9 @@ def list_failures() -> list[FailureGroup]:
 
 
 def retry_failures(key: str) -> str:
-    """Run all jobs of a group again that were not yet: return the id of the job that does it.
+    """Run all jobs of a group of failures again that were not run again yet; return the id of the job that does it.
 
-    Raises a 404 or 503 problem.
+    Raises a 404, 429 or 503 problem.
     """
     with ledger().reading() as connection:
         _found(failures.find(connection, key), f"group of failures with the key {key[:50]!r}")

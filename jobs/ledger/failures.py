@@ -39,10 +39,8 @@ def leave(connection: Connection, removed: Mapping[str, int]) -> None:
     """Take jobs that are removed out of their groups: so many, by the key of the group. An empty group goes as well."""
     keys = sorted(removed)
     connection.execute(_LEAVE, [{"group": key, "removed": removed[key]} for key in keys])
-    empty = connection.execute(
-        delete(failure).where(failure.c.key.in_(keys), failure.c.jobs <= 0).returning(failure.c.key)
-    ).scalars()
-    gone = list(empty)
+    empty = delete(failure).where(failure.c.key.in_(keys), failure.c.jobs <= 0).returning(failure.c.key)
+    gone = connection.execute(empty).scalars().all()
     if gone:
         connection.execute(delete(failure_hour).where(failure_hour.c.key.in_(gone)))
 

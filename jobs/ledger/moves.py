@@ -277,6 +277,7 @@ def _run_of(job_id: str, attempt: int | None, by: str | None) -> ColumnElement[b
 
 def _fail(connection: Connection, where: ColumnElement[bool], error: str, **values: Any) -> bool:
     """End a running job badly, count it in its group, and note it for those who asked for notices."""
+    # First of all the kind: the key of the group depends on it.
     kind = connection.execute(select(job.c.type).where(where)).scalar()
     if kind is None:
         return False

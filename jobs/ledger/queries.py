@@ -70,8 +70,12 @@ def page(
     if before is not None:
         newest = newest.where(job.c.seq < before)
     if failure is not None:
-        # All jobs of a group have one state and one kind, so the walk along its index is short also with other filters.
-        newest = newest.where(job.c.failure == failure, *_unindexed(in_states, of_type))
+        # All jobs of a group have one state and one kind. So other filters fit all of them or none.
+        if in_states is not None and State.FAILURE not in in_states:
+            return []
+        if of_type is not None and of_type != _kind_of_group(connection, failure):
+            return []
+        newest = newest.where(job.c.failure == failure)
     elif in_states is not None or of_type is not None:
         chosen = in_states or tuple(State)
         types = [of_type] if of_type is not None else _types(connection, chosen)
@@ -81,14 +85,9 @@ def page(
     return _jobs(connection.execute(newest))
 
 
-def _unindexed(in_states: Sequence[State] | None, of_type: str | None) -> list[ColumnElement[bool]]:
-    """Return conditions that are concatenated, so that the database does not go by the index of states and types."""
-    conditions: list[ColumnElement[bool]] = []
-    if in_states is not None:
-        conditions.append(job.c.state.concat("").in_(in_states))
-    if of_type is not None:
-        conditions.append(job.c.type.concat("") == of_type)
-    return conditions
+def _kind_of_group(connection: Connection, failure: str) -> str | None:
+    """Return the kind that all jobs of a group of failures have."""
+    return connection.execute(select(job.c.type).where(job.c.failure == failure).limit(1)).scalar()
 
 
 def _newest_of(newest: Select[Any], in_states: Sequence[State], types: Sequence[str]) -> CompoundSelect[Any]:
