@@ -146,6 +146,10 @@ else:
     _QueueName = Literal[tuple(QUEUES)]
 
 
+#: The key of a group of failures, see :mod:`jobs.fingerprint`.
+FAILURE_KEY = "^[0-9a-f]{16}$"
+
+
 class _JobFilter(Params):
     """Which jobs: those that fit everything that is given. At least one thing has to be."""
 
@@ -181,6 +185,11 @@ class RetryFilter(_JobFilter):
 
     status: list[Literal["FAILURE", "REVOKED"]] | None = Field(
         None, min_length=1, description="Only jobs in these states; both when left out.", examples=[["FAILURE"]]
+    )
+    failure: str | None = Field(
+        None,
+        pattern=FAILURE_KEY,
+        description="Only jobs of this group of failures, and of these only those that were not run again yet.",
     )
 
 

@@ -12,6 +12,7 @@ from webapp.api import (
     compatibility,
     download,
     events,
+    failures,
     health,
     home,
     json_body,
@@ -46,7 +47,19 @@ def create_app() -> APIFlask:
         app.before_request(gate.check)
         app.after_request(say_what_is_left)
     app.register_blueprint(scrape.blueprint)  # not below /flask
-    for_programs = (home, submission, tasks, download, events, todos, schedules, queues, health, compatibility)
+    for_programs = (
+        home,
+        submission,
+        tasks,
+        download,
+        events,
+        failures,
+        todos,
+        schedules,
+        queues,
+        health,
+        compatibility,
+    )
     for_people = (pages, actions, live)
     for_administrators = (login, admin, audit) if settings().auth else ()
     for module in (*for_programs, *for_people, *for_administrators):

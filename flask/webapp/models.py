@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from jobs import slots
-from jobs.catalogue import JOB_TYPES, JobType, Moment
+from jobs.catalogue import FAILURE_KEY, JOB_TYPES, JobType, Moment
 from jobs.states import State
 
 #: Rows of a page, unless the client asks for fewer or more.
@@ -162,6 +162,10 @@ class JobDetail(JobView):
     """Everything known about a job, with its past."""
 
     past_attempts: list[AttemptView] = Field(description="Runs that ended in another one, first to last.")
+    traceback: str | None = Field(description="Where its exception came from, if it failed by one.")
+    retry_of: str | None = Field(description="The job that it repeats, if it is a retry.")
+    retried_as: list[str] = Field(description="The jobs that repeat it, newest first, at most 20.")
+    failure: str | None = Field(description="The group of failures that it belongs to: a `key` of `/failures`.")
 
 
 class JobPage(BaseModel):
@@ -205,12 +209,44 @@ class JobsQuery(PageQuery):
         description="Only jobs in these states, separated by commas.",
     )
     task_type: TaskType | None = Field(None, description="Only jobs of this kind.")
+    failure: str | None = Field(
+        None, pattern=FAILURE_KEY, description="Only jobs of this group of failures: a `key` of `/failures`."
+    )
 
 
 class StatusQuery(BaseModel):
     """Query of ``/status``."""
 
     task_id: str | None = Field(None, description="The job's id.")
+
+
+# --- failures ---------------------------------------------------------------------------------------------------------
+
+
+class FailureExample(BaseModel):
+    """One of the jobs that failed alike."""
+
+    task_id: str
+    error: str = Field(description="Why it failed: one sentence.")
+
+
+class FailureView(BaseModel):
+    """Jobs that failed alike."""
+
+    key: str = Field(examples=["3f2a99bc0142d7e8"])
+    task_type: str
+    message: str = Field(description="Their sentence, with placeholders for its variable parts.")
+    count: int = Field(description="Jobs of the group that are still there.")
+    first_at: Timestamp
+    last_at: Timestamp
+    history: list[int] = Field(description="How many failed in each of the last 24 hours, oldest first.")
+    example: FailureExample = Field(description="The job of the group that was accepted last.")
+
+
+class FailureList(BaseModel):
+    """Groups of failures, the latest first."""
+
+    data: list[FailureView]
 
 
 # --- recurring jobs ---------------------------------------------------------------------------------------------------

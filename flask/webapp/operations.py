@@ -6,14 +6,14 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from jobs.catalogue import QUEUES
-from jobs.ledger import audit, moves, pauses, queries, schedules, todos
+from jobs.catalogue import JOB_TYPES, QUEUES, RetryFilter
+from jobs.ledger import audit, failures, moves, pauses, queries, schedules, todos
 from jobs.ledger.database import ledger
-from jobs.ledger.records import AuditEntry, Job, NewJob, Schedule, Todo
+from jobs.ledger.records import AuditEntry, FailureGroup, Job, NewJob, Schedule, Todo
 from webapp.auth import trail
 from webapp.auth.actor import who
 from webapp.auth.trail import noted
-from webapp.intake import intake
+from webapp.intake import intake, new_job
 from webapp.models import (
     AuditQuery,
     JobsQuery,
@@ -50,6 +50,7 @@ def list_jobs(query: JobsQuery, id_prefix: str | None = None) -> tuple[list[Job]
             in_states=query.status,
             of_type=query.task_type,
             id_prefix=id_prefix,
+            failure=query.failure,
         )
     shown = found[: query.limit]
     return shown, cursor_after(shown[-1].seq) if len(found) > query.limit else None
@@ -76,8 +77,28 @@ def retry_job(task_id: str) -> str:
         priority=job.priority,
         request_id=request_id(),
         submitted_by=who(),
+        retry_of=job.id,
     )
     return intake().accept(again, told=trail.entry("retry", task_id, f"As {again.id}."))
+
+
+# --- failures ---------------------------------------------------------------------------------------------------------
+
+
+def list_failures() -> list[FailureGroup]:
+    """Return the groups of failures, the latest first."""
+    with ledger().reading() as connection:
+        return failures.newest(connection)
+
+
+def retry_failures(key: str) -> str:
+    """Run all jobs of a group of failures again that were not run again yet; return the id of the job that does it.
+
+    Raises a 404, 429 or 503 problem.
+    """
+    with ledger().reading() as connection:
+        _found(failures.find(connection, key), f"group of failures with the key {key[:50]!r}")
+    return intake().accept(new_job(JOB_TYPES["retry_jobs"], RetryFilter(failure=key)))
 
 
 # --- queues -----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from jobs.ledger.records import Attempt, AuditEntry, Job, Priority, QueueSample, Schedule, Todo
+from jobs.ledger.records import Attempt, AuditEntry, FailureGroup, Job, Priority, QueueSample, Schedule, Todo
 from jobs.states import State
 
 
@@ -50,6 +50,20 @@ def attempt_view(attempt: Attempt) -> dict[str, Any]:
         "started_at": timestamp(attempt.started_at),
         "ended_at": timestamp(attempt.ended_at),
         "error": attempt.error,
+    }
+
+
+def failure_view(group: FailureGroup) -> dict[str, Any]:
+    """Return a group of failures."""
+    return {
+        "key": group.key,
+        "task_type": group.type,
+        "message": group.message,
+        "count": group.jobs,
+        "first_at": timestamp(group.first_at),
+        "last_at": timestamp(group.last_at),
+        "history": group.history,
+        "example": {"task_id": group.job_id, "error": group.error},
     }
 
 

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, select
 
 from jobs.catalogue import JOB_TYPES, CancelFilter, RetryFilter
 from jobs.ledger.records import NewJob
@@ -20,9 +20,17 @@ def matching(connection: Connection, chosen: CancelFilter | RetryFilter, by: str
     """Return the ``seq`` of all jobs that can be cancelled, or run again, and match; in order of acceptance.
 
     ``by`` is the id of the job that asks: only jobs that were accepted before it count, and none that act on others.
+
+    Of a group of failures, jobs that were run again before are left out. Those that fail again are in the same group:
+    so without this, the group would be twice as large each time that all of it is run again.
     """
     before = select(job.c.seq).where(job.c.id == by).scalar_subquery()
-    return connection.execute(select(job.c.seq).where(_matches(chosen), job.c.seq < before)).scalars().all()
+    conditions = [_matches(chosen), job.c.seq < before]
+    if isinstance(chosen, RetryFilter) and chosen.failure is not None:
+        retry = job.alias("retry")
+        done = exists().where(retry.c.retry_of == job.c.id, retry.c.seq < before)
+        conditions += [job.c.failure == chosen.failure, ~done]
+    return connection.execute(select(job.c.seq).where(*conditions)).scalars().all()
 
 
 def chunks(seqs: Sequence[int]) -> Iterator[tuple[Sequence[int], int]]:
@@ -51,6 +59,7 @@ def again(connection: Connection, seqs: Sequence[int], by: str) -> list[NewJob]:
             priority=row.priority,
             request_id=wanted.request_id if wanted else None,
             submitted_by=wanted.submitted_by if wanted else None,
+            retry_of=row.id,
         )
         for row in rows
     ]

@@ -10,12 +10,14 @@ The rows are a transactional outbox (https://microservices.io/patterns/data/tran
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, not_, or_, select, update
 
-from jobs.ledger import attempts, keys, mails, notices
+from jobs.fingerprint import fingerprint
+from jobs.ledger import attempts, failures, keys, mails, notices, tracebacks
 from jobs.ledger.pauses import MAY_START
 from jobs.ledger.records import Claim, DueJob, IdempotencyKey, NewJob, Outcome
 from jobs.ledger.schema import job
@@ -94,6 +96,7 @@ def add(connection: Connection, *new: NewJob) -> None:
                 "priority": each.priority,
                 "request_id": each.request_id,
                 "submitted_by": each.submitted_by,
+                "retry_of": each.retry_of,
                 "created_at": each.created_at,
                 "run_at": each.run_at,
                 "due_at": each.due_at,
@@ -180,12 +183,23 @@ def succeed(connection: Connection, *outcomes: Outcome) -> int:
     return found.rowcount
 
 
-def fail(connection: Connection, job_id: str, error: str, *, attempt: int | None = None, by: str | None = None) -> bool:
-    """End a running job badly, with one plain sentence.
+def fail(
+    connection: Connection,
+    job_id: str,
+    error: str,
+    *,
+    attempt: int | None = None,
+    by: str | None = None,
+    traceback: str | None = None,
+) -> bool:
+    """End a running job badly, with one plain sentence, and the traceback of its exception if there is one.
 
     The reporter is known by its ``attempt`` (the run itself) or as the worker ``by`` (about a run that it has killed).
     """
-    return _fail(connection, _run_of(job_id, attempt, by), error)
+    failed = _fail(connection, _run_of(job_id, attempt, by), error)
+    if failed and traceback is not None:
+        tracebacks.add(connection, job_id, traceback)
+    return failed
 
 
 def retry_later(connection: Connection, job_id: str, error: str, due_at: float, *, attempt: int) -> bool:
@@ -240,9 +254,14 @@ def release(
 
 
 def expire(connection: Connection, ended_before: float, limit: int) -> int:
-    """Delete up to ``limit`` jobs that ended before that time, with their mails and attempts; return how many."""
-    statement = select(job.c.id).where(job.c.ended_at < ended_before).order_by(job.c.ended_at).limit(limit)
-    old = connection.execute(statement).scalars().all()
+    """Delete up to ``limit`` jobs that ended before that time, with all that belongs to them; return how many."""
+    statement = select(job.c.id, job.c.failure).where(job.c.ended_at < ended_before)
+    rows = connection.execute(statement.order_by(job.c.ended_at).limit(limit)).all()
+    old = [row.id for row in rows]
+    failed = {row.id: row.failure for row in rows if row.failure is not None}
+    if failed:
+        tracebacks.remove(connection, list(failed))
+        failures.leave(connection, Counter(failed.values()))
     if old:
         mails.remove(connection, old)
         attempts.remove(connection, old)
@@ -257,14 +276,19 @@ def _run_of(job_id: str, attempt: int | None, by: str | None) -> ColumnElement[b
 
 
 def _fail(connection: Connection, where: ColumnElement[bool], error: str, **values: Any) -> bool:
-    """End a running job badly, and note that for those who asked for notices."""
-    statement = update(job).where(where).returning(job.c.type, job.c.id)
-    ended = connection.execute(
-        statement.values(state=State.FAILURE, ended_at=time.time(), info=None, error=error, **values)
-    ).first()
-    if ended is None:
+    """End a running job badly, count it in its group, and note it for those who asked for notices."""
+    # First of all the kind: the key of the group depends on it.
+    kind = connection.execute(select(job.c.type).where(where)).scalar()
+    if kind is None:
         return False
-    notices.job_failed(connection, ended.type, ended.id, error)
+    now = time.time()
+    found = fingerprint(kind, error)
+    ended = {"state": State.FAILURE, "ended_at": now, "info": None, "error": error, "failure": found.key}
+    job_id = connection.execute(update(job).where(where).values(**ended, **values).returning(job.c.id)).scalar()
+    if job_id is None:
+        return False
+    failures.add(connection, found, kind, now)
+    notices.job_failed(connection, kind, job_id, error)
     return True
 
 

@@ -27,6 +27,8 @@ from jobs.states import RUNNING, WAITING, State
 
 #: Jobs that a search by id looks at.
 LARGEST_SEARCH = 1000
+#: Retries of a job that are shown.
+MOST_RETRIES = 20
 #: Jobs among which the one that has waited longest is looked for.
 FIRST_IN_LINE = 1000
 
@@ -47,10 +49,12 @@ def page(
     in_states: Sequence[State] | None = None,
     of_type: str | None = None,
     id_prefix: str | None = None,
+    failure: str | None = None,
 ) -> list[Job]:
     """Return up to ``limit`` jobs, newest first; ``before`` is the ``seq`` of the last job of the page before.
 
-    With an ``id_prefix`` of four characters or more, those whose id starts so.
+    With an ``id_prefix`` of four characters or more, those whose id starts so. ``failure`` is the key of a group of
+    failed jobs.
     """
     if id_prefix is not None:
         found = [
@@ -59,18 +63,31 @@ def page(
             if (before is None or each.seq < before)
             and (in_states is None or each.state in in_states)
             and (of_type is None or each.type == of_type)
+            and (failure is None or each.failure == failure)
         ]
         return sorted(found, key=lambda each: each.seq, reverse=True)[:limit]
     newest = select(job).order_by(job.c.seq.desc()).limit(limit)
     if before is not None:
         newest = newest.where(job.c.seq < before)
-    if in_states is not None or of_type is not None:
+    if failure is not None:
+        # All jobs of a group have one state and one kind. So other filters fit all of them or none.
+        if in_states is not None and State.FAILURE not in in_states:
+            return []
+        if of_type is not None and of_type != _kind_of_group(connection, failure):
+            return []
+        newest = newest.where(job.c.failure == failure)
+    elif in_states is not None or of_type is not None:
         chosen = in_states or tuple(State)
         types = [of_type] if of_type is not None else _types(connection, chosen)
         if not types:
             return []
         newest = newest.where(job.c.seq.in_(_newest_of(newest, chosen, types)))
     return _jobs(connection.execute(newest))
+
+
+def _kind_of_group(connection: Connection, failure: str) -> str | None:
+    """Return the kind that all jobs of a group of failures have."""
+    return connection.execute(select(job.c.type).where(job.c.failure == failure).limit(1)).scalar()
 
 
 def _newest_of(newest: Select[Any], in_states: Sequence[State], types: Sequence[str]) -> CompoundSelect[Any]:
@@ -112,6 +129,12 @@ def _with_id_prefix(connection: Connection, prefix: str) -> list[Job]:
     # A range, because SQLite's LIKE ignores case and so cannot use the index. Only so many are looked at.
     statement = select(job).where(job.c.id >= prefix, job.c.id < prefix + "z" * 36).order_by(job.c.id)
     return _jobs(connection.execute(statement.limit(LARGEST_SEARCH)))
+
+
+def retries_of(connection: Connection, job_id: str) -> Sequence[str]:
+    """Return the ids of the jobs that repeat a job, newest first, at most :data:`MOST_RETRIES`."""
+    statement = select(job.c.id).where(job.c.retry_of == job_id).order_by(job.c.seq.desc()).limit(MOST_RETRIES)
+    return connection.execute(statement).scalars().all()
 
 
 def backlog(connection: Connection) -> int:

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -62,6 +63,8 @@ class NewJob:
     request_id: str | None = None
     #: Who wanted it; ``None`` where nobody has to log in.
     submitted_by: str | None = None
+    #: The id of the job that it repeats, if it is a retry that somebody asked for.
+    retry_of: str | None = None
 
     @property
     def due_at(self) -> float:
@@ -98,6 +101,8 @@ class Job:
     request_id: str | None
     #: Who wanted it; ``None`` where nobody has to log in.
     submitted_by: str | None
+    #: The id of the job that it repeats, if it is a retry that somebody asked for.
+    retry_of: str | None
     created_at: float
     #: Not to be started before, if the client said so.
     run_at: float | None
@@ -121,6 +126,8 @@ class Job:
     result: Any
     #: Why it failed, is tried again or was cancelled: one plain sentence.
     error: str | None
+    #: The key of the group of failed jobs that it belongs to.
+    failure: str | None
 
     @property
     def ended(self) -> bool:
@@ -191,9 +198,32 @@ class Outcome:
     result: Any = None
     #: Why there is no result: one plain sentence.
     error: str = ""
+    #: Where the exception came from, if it is a ``FAILURE`` by one.
+    traceback: str | None = None
     #: When it is to be run again.
     due_at: float = 0
     ended_at: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureGroup:
+    """Failed jobs of one kind whose sentences differ in variable parts only: see :mod:`jobs.fingerprint`."""
+
+    #: 16 hexadecimal digits.
+    key: str
+    type: str
+    #: The sentence, with placeholders for its variable parts.
+    message: str
+    #: Jobs of the group that the ledger has.
+    jobs: int
+    #: When the group began. That job may be gone already.
+    first_at: float
+    last_at: float
+    #: How many jobs failed in each of the last 24 hours, oldest first; the last one is the present hour.
+    history: Sequence[int]
+    #: The job of the group that was accepted last, and its own sentence.
+    job_id: str
+    error: str
 
 
 def ids_after(first: str, count: int) -> list[str]:

@@ -23,6 +23,8 @@ job = Table(
     Column("request_id", String(64)),
     # Who wanted it, as the audit calls them: a person, a token or a schedule. NULL where nobody has to log in.
     Column("submitted_by", String(80)),
+    # The job that this one repeats, if it is a retry that somebody asked for.
+    Column("retry_of", String(36)),
     Column("created_at", Float, nullable=False),
     # Not to be started before, if the client said so.
     Column("run_at", Float),
@@ -44,6 +46,8 @@ job = Table(
     Column("result", JSON(none_as_null=True)),
     # Why the job failed, was retried or was cancelled: one plain sentence.
     Column("error", Text),
+    # The group of failed jobs that it belongs to: a `failure.key`.
+    Column("failure", String(16)),
     sqlite_autoincrement=True,
 )
 
@@ -71,6 +75,10 @@ Index(
 Index(
     "job_ended", job.c.ended_at, sqlite_where=job.c.ended_at.is_not(None), postgresql_where=job.c.ended_at.is_not(None)
 )
+_IS_RETRY = job.c.retry_of.is_not(None)
+Index("job_retry_of", job.c.retry_of, job.c.seq, sqlite_where=_IS_RETRY, postgresql_where=_IS_RETRY)
+_HAS_FAILED = job.c.failure.is_not(None)
+Index("job_failure", job.c.failure, job.c.seq, sqlite_where=_HAS_FAILED, postgresql_where=_HAS_FAILED)
 
 #: Attempts that ended in another one: the row of the job tells of the last attempt only.
 attempt = Table(
@@ -85,6 +93,43 @@ attempt = Table(
     Column("error", Text),
 )
 Index("attempt_ended", attempt.c.ended_at)
+
+#: Where the exceptions of failed jobs came from: text for people, see `jobs.worker.trace`.
+traceback = Table(
+    "traceback",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+#: Jobs that failed alike: see `records.FailureGroup`.
+failure = Table(
+    "failure",
+    metadata,
+    # By `jobs.fingerprint`, of the kind of job and the message.
+    Column("key", String(16), primary_key=True),
+    Column("type", String(64), nullable=False),
+    # The sentence, with placeholders for its variable parts.
+    Column("message", Text, nullable=False),
+    # Jobs of the group that the ledger has.
+    Column("jobs", Integer, nullable=False),
+    # When the group began, and when the last job failed.
+    Column("first_at", Float, nullable=False),
+    Column("last_at", Float, nullable=False),
+)
+Index("failure_last", failure.c.last_at, failure.c.key)
+
+#: How many jobs of a group failed in an hour. A day later the slot counts another hour, so no row has to be removed.
+failure_hour = Table(
+    "failure_hour",
+    metadata,
+    Column("key", String(16), primary_key=True),
+    # The hour of the day, UTC.
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    # Hours since the epoch.
+    Column("hour", Integer, nullable=False),
+    Column("jobs", Integer, nullable=False),
+)
 
 worker = Table(
     "worker",

@@ -16,13 +16,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import identity
 from jobs.errors import JobFailed, sentence
-from jobs.ledger import moves, queries
+from jobs.ledger import moves, queries, tracebacks
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Outcome
 from jobs.settings import settings
 from jobs.states import State
 from jobs.worker import job_log, metrics
 from jobs.worker.job_log import WORDS
+from jobs.worker.trace import trace
 
 logger = get_logger(__name__)
 
@@ -72,6 +73,7 @@ class LedgerBackend(BaseBackend):
         """Return state and result in the form that ``AsyncResult`` reads; an unknown id is PENDING."""
         with ledger().reading() as connection:
             job = queries.find(connection, task_id)
+            traceback = tracebacks.find(connection, task_id) if job and job.state is State.FAILURE else None
         if job is None:
             return {"task_id": task_id, "status": State.PENDING, "result": None, "traceback": None, "children": []}
         result = job.info if job.running else job.result
@@ -83,7 +85,7 @@ class LedgerBackend(BaseBackend):
             "task_id": task_id,
             "status": job.state,
             "result": result,
-            "traceback": None,
+            "traceback": traceback,
             "children": [],
             "name": job.type,
             "kwargs": job.params,
@@ -122,6 +124,7 @@ def _outcome_of(task_id: str, result: Any, state: str, request: Any) -> Outcome:
         attempt=request.attempt,
         state=State(state),
         error=_reason(result),
+        traceback=trace(result) if state == State.FAILURE else None,
         # None, if the task raised Celery's Retry by itself.
         due_at=getattr(request, "due_at", None) or time.time(),
     )

@@ -180,8 +180,12 @@ def _store(connection: Connection, outcomes: list[Outcome]) -> int:
         if each.state is State.RETRY:
             fitted += moves.retry_later(connection, each.job_id, each.error, each.due_at, attempt=each.attempt)
         elif each.state is State.FAILURE:
-            fitted += moves.fail(connection, each.job_id, each.error, attempt=each.attempt)
+            fitted += _fail(connection, each)
     return fitted
+
+
+def _fail(connection: Connection, ended: Outcome) -> bool:
+    return moves.fail(connection, ended.job_id, ended.error, attempt=ended.attempt, traceback=ended.traceback)
 
 
 def _claim(connection: Connection, requests: list["JobRequest"], by: str) -> dict[str, Claim]:

@@ -91,7 +91,7 @@ def test_an_administrator_lets_somebody_in(inside: Page) -> None:
 def test_a_viewer_is_shown_no_form_that_would_be_refused(page: Page, stack: Stack) -> None:
     shown = stack.run("ops/users.sh", "add", "eve", "--role", "viewer").stdout.partition("password: ")[2].split()[0]
     log_in(page, "eve", shown)
-    for path in ("/flask", "/flask/schedules", "/flask/todos"):
+    for path in ("/flask", "/flask/failures", "/flask/schedules", "/flask/todos"):
         page.goto(path)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         expect(page.locator("form[method=post] button:visible")).to_have_text(["Log out"])

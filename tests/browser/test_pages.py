@@ -81,7 +81,9 @@ def test_the_page_of_the_api_lets_one_try_a_route(stack: Stack, page: Page) -> N
     expect(operation.locator(".live-responses-table")).to_contain_text('"rabbitmq": "ok"')
 
 
-@pytest.mark.parametrize("path", ["/", "/flask", "/flask/todos", "/flask/docs", "/flask/tasks/unknown"])
+@pytest.mark.parametrize(
+    "path", ["/", "/flask", "/flask/failures", "/flask/todos", "/flask/docs", "/flask/tasks/unknown"]
+)
 def test_each_page_keeps_a_strict_policy(page: Page, watch: Watch, path: str) -> None:
     """What the policy forbids, a page must not try either: see `watch`."""
     watch.tolerate("status of 404")

@@ -79,6 +79,23 @@ def test_retry_does_not_stand_where_cancel_was(stack: Stack, open_page: OpenPage
     assert beside or below
 
 
+def test_a_group_of_failures_is_looked_at_and_run_again(stack: Stack, plain: Page) -> None:
+    task_id = stack.submit("divide", a=1, b=0)
+    stack.wait_state(task_id, "FAILURE")
+    plain.goto(f"/flask/tasks/{task_id}")
+    expect(plain.locator("#traceback pre")).to_be_hidden()
+    plain.locator("#traceback summary").click()
+    expect(plain.locator("#traceback pre")).to_contain_text("in quotient")
+    plain.get_by_role("link", name="Failures", exact=True).click()
+    group = plain.locator("#failures tbody tr", has_text="Division by zero")
+    group.get_by_role("button", name="Retry all").click()
+    expect(plain.locator("#notice")).to_contain_text("Accepted")
+    until(plain, lambda: plain.locator("#job").get_attribute("data-state") == "SUCCESS")
+    plain.goto(f"/flask/tasks/{task_id}")
+    plain.locator("#retried-as a").click()
+    expect(plain.locator("#retry-of")).to_contain_text(task_id[:8])
+
+
 def test_what_is_wrong_stands_beside_the_field(stack: Stack, plain: Page, watch: Watch) -> None:
     watch.tolerate("status of 422")
     plain.goto("/flask?form=csv_processing")

@@ -99,6 +99,24 @@ def test_all_that_match_are_cancelled_and_run_again(stack: Stack, paused: str) -
         stack.wait_state(task_id, "SUCCESS", timeout=60)
 
 
+def test_a_group_of_failures_is_run_again_once(stack: Stack) -> None:
+    ids = [stack.submit("divide", a=number, b=0) for number in (1, 2)]
+    for task_id in ids:
+        stack.wait_state(task_id, "FAILURE")
+    key = stack.http.get(f"/flask/tasks/{ids[0]}").json()["failure"]
+    group = next(each for each in stack.http.get("/flask/failures").json()["data"] if each["key"] == key)
+    assert (group["task_type"], group["message"]) == ("divide", "Division by zero: b must not be N.")
+    assert group["count"] >= 2
+    assert sum(group["history"]) >= 2
+    listed = stack.http.get("/flask/tasks", params={"failure": key, "limit": "500"}).json()["data"]
+    assert {*ids} <= {job["task_id"] for job in listed}
+    for _ in range(2):
+        bulk = stack.http.post("/flask/tasks/retry", json={"failure": key}).json()["task_id"]
+        stack.wait_state(bulk, "SUCCESS", timeout=60)
+        for task_id in ids:
+            assert len(stack.http.get(f"/flask/tasks/{task_id}").json()["retried_as"]) == 1
+
+
 @pytest.mark.parametrize("action", ["cancel", "retry"])
 def test_a_filter_that_says_nothing_is_refused(stack: Stack, action: str) -> None:
     answer = stack.http.post(f"/flask/tasks/{action}", json={})

@@ -42,7 +42,7 @@ def rows(html: str) -> list[str]:
 # --- page or JSON -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/flask", "/flask/tasks", "/flask/todos", "/flask/tasks/{job}"])
+@pytest.mark.parametrize("path", ["/flask", "/flask/tasks", "/flask/failures", "/flask/todos", "/flask/tasks/{job}"])
 def test_a_browser_gets_a_page_and_a_program_json(stack: Stack, path: str) -> None:
     path = path.format(job=stack.submit_heavy())
     shown = page(stack, path)
@@ -90,7 +90,7 @@ def test_what_people_entered_is_shown_as_text(stack: Stack) -> None:
 
 def test_nothing_from_elsewhere_and_nothing_inline(stack: Stack) -> None:
     job = stack.submit_heavy()
-    for path in ("/", "/flask", "/flask/todos", "/flask/docs", f"/flask/tasks/{job}"):
+    for path in ("/", "/flask", "/flask/failures", "/flask/todos", "/flask/docs", f"/flask/tasks/{job}"):
         answer = page(stack, path)
         policy = answer.headers["Content-Security-Policy"]
         assert "default-src 'self'" in policy

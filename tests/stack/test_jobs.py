@@ -137,7 +137,9 @@ def test_a_cancelled_job_can_be_retried_as_a_new_one(stack: Stack) -> None:
     again = answer.json()["task_id"]
     assert again != first
     stack.wait_state(again, "STARTED")
-    assert stack.http.get(f"/flask/tasks/{again}").json()["input_params"] == {"seconds": 60}
+    shown = stack.http.get(f"/flask/tasks/{again}").json()
+    assert (shown["input_params"], shown["retry_of"]) == ({"seconds": 60}, first)
+    assert stack.http.get(f"/flask/tasks/{first}").json()["retried_as"] == [again]
     stack.http.delete(f"/flask/tasks/{again}")
 
 

@@ -30,6 +30,9 @@ def test_a_job_that_has_used_up_its_retries_fails(stack: Stack, worker: str) -> 
     task_id = send(stack, worker, "flaky", queue=QUEUE, succeed_at=100)
     assert stack.wait_state(task_id, "FAILURE", timeout=60)["result"] == "ConnectionError: nobody there"
     assert stack.ledger("SELECT attempts FROM job WHERE id = ?", task_id) == [(4,)]
+    traceback = stack.http.get(f"/flask/tasks/{task_id}").json()["traceback"]
+    assert traceback.rstrip().endswith("ConnectionError: nobody there")
+    assert "celery/app/trace.py" not in traceback
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 
 from jobs.catalogue import JOB_TYPES, CancelFilter, RetryFilter
-from jobs.ledger import attempts
+from jobs.ledger import attempts, queries, tracebacks
 from jobs.ledger.database import ledger
+from jobs.states import State
 from webapp.api.openapi import error_responses
 from webapp.api.submission import accepted_answer, submit
 from webapp.models import Accepted, JobDetail, JobPage, JobsQuery, JobView, ResultView, StatusQuery, StatusView
@@ -39,7 +40,16 @@ def show(task_id: str) -> Response:
     job = find_job(task_id)
     with ledger().reading() as connection:
         past = attempts.past(connection, task_id)
-    return jsonify(**job_view(job), past_attempts=[attempt_view(attempt) for attempt in past])
+        traceback = tracebacks.find(connection, task_id) if job.state is State.FAILURE else None
+        retried_as = queries.retries_of(connection, task_id) if job.retryable else []
+    return jsonify(
+        **job_view(job),
+        past_attempts=[attempt_view(attempt) for attempt in past],
+        traceback=traceback,
+        retry_of=job.retry_of,
+        retried_as=retried_as,
+        failure=job.failure,
+    )
 
 
 @blueprint.get("/status")

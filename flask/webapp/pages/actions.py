@@ -44,6 +44,12 @@ def retry(task_id: str) -> Response:
     return _see(f"/flask/tasks/{operations.retry_job(task_id)}", "retried")
 
 
+@blueprint.post("/ui/failures/<key>/retry")
+def retry_failures(key: str) -> Response:
+    """Run all jobs of a group of failures again."""
+    return _see(f"/flask/tasks/{operations.retry_failures(key)}", "accepted")
+
+
 @blueprint.post("/ui/queues/<name>/<any(pause, resume):action>")
 def pause_queue(name: str, action: str) -> Response:
     """Pause a queue, or have it go on."""

@@ -9,12 +9,12 @@ from pydantic import ConfigDict, Field
 
 from jobs import slots
 from jobs.catalogue import JOB_TYPES, QUEUES
-from jobs.ledger import attempts, audit, schedules
+from jobs.ledger import attempts, audit, failures, queries, schedules, tracebacks
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
 from webapp.models import AuditQuery, JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
-from webapp.operations import find_job, list_audit, list_jobs, list_schedules, list_todos
+from webapp.operations import find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
 from webapp.pages import forms, story
 from webapp.pages.fragments import health_html, panel_html, rows_html, trouble_html
 from webapp.pages.tabs import TABS, tally
@@ -67,6 +67,7 @@ def jobs_page(form: forms.Form | None = None) -> Response:
     jobs, older = list_jobs(query, prefix)
     with ledger().reading() as connection:
         counts = tally.counts(connection)
+        group = failures.find(connection, query.failure) if query.failure else None
     return _page(
         "jobs.html",
         422 if form else 200,
@@ -77,6 +78,7 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         counts=counts,
         query=query,
         prefix=prefix or "",
+        group=group,
         rows=rows_html(jobs),
         older=older,
         end=jobs[-1].seq if older else None,
@@ -95,14 +97,32 @@ def job_page(task_id: str) -> Response:
     job = find_job(task_id)
     with ledger().reading() as connection:
         past = attempts.past(connection, task_id)
+        traceback = tracebacks.find(connection, task_id) if job.state is State.FAILURE else None
+        retried_as = queries.retries_of(connection, task_id) if job.retryable else []
+        # What a job repeats may be gone: it is the older of the two.
+        repeats = queries.find(connection, job.retry_of) if job.retry_of else None
         done_by = [
             entry
             for _, entry in audit.page(connection, limit=20, subject=task_id)
             if entry.action in ("cancel", "retry") and entry.outcome == "done"
         ]
     moments = story.told(job, past)
-    bar = story.bar(moments)
-    return _page("job.html", row=job, moments=moments, bar=bar, done_by=done_by, address=request.host_url)
+    return _page(
+        "job.html",
+        row=job,
+        moments=moments,
+        bar=story.bar(moments),
+        traceback=traceback,
+        repeats=repeats,
+        retried_as=retried_as,
+        done_by=done_by,
+        address=request.host_url,
+    )
+
+
+def failures_page() -> Response:
+    """Show the groups of failures."""
+    return _page("failures.html", rows=list_failures())
 
 
 def schedules_page(form: forms.Form | None = None) -> Response:
@@ -157,6 +177,7 @@ _PAGES: dict[str, Callable[..., Response]] = {
     "tasks.listing": jobs_page,
     "tasks.show": job_page,
     "queues.listing": queues_page,
+    "failures.listing": failures_page,
     "schedules.listing": schedules_page,
     "todos.listing": todos_page,
     "audit.listing": audit_page,

@@ -102,10 +102,16 @@ function merge(old, fresh) {
 	}
 }
 
+// What the viewer has unfolded stays so.
+function unfold(old, fresh) {
+	for (const { id } of old.querySelectorAll("details[open]")) fresh.querySelector(`[id="${id}"]`)?.setAttribute("open", "");
+}
+
 function update(page) {
 	for (const part of document.querySelectorAll("[data-live]")) {
 		const fresh = page.getElementById(part.id);
 		if (!fresh) continue;
+		unfold(part, fresh);
 		if (part.id === "todos") merge(part, fresh);
 		else if (!part.isEqualNode(fresh)) replace(part, fresh); // a warning that stays is announced only once
 	}
@@ -171,11 +177,12 @@ function rowsOf(html) {
 }
 
 function belongs(row, list) {
-	const { states, type, q } = list.dataset;
+	const { states, type, q, failure } = list.dataset;
 	return (
 		(!states || states.split(" ").includes(row.dataset.state)) &&
 		(!type || type === row.dataset.type) &&
-		(!q || row.id.startsWith(`job-${q}`))
+		(!q || row.id.startsWith(`job-${q}`)) &&
+		(!failure || failure === row.dataset.failure)
 	);
 }
 
@@ -227,8 +234,8 @@ let reloadAt = 0;
 function reset(html) {
 	const list = document.getElementById("list");
 	const rows = rowsOf(html);
-	const { states, type, q, size } = list?.dataset ?? {};
-	if (list && "newest" in list.dataset && !states && !type && !q && Number(size) <= rows.length) {
+	const { states, type, q, failure, size } = list?.dataset ?? {};
+	if (list && "newest" in list.dataset && !states && !type && !q && !failure && Number(size) <= rows.length) {
 		if (steady() || busy(() => reset(html))) return;
 		list.querySelector("tbody").replaceChildren(...rows.slice(0, Number(size)));
 		endPage(list);

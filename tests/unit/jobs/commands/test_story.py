@@ -44,6 +44,8 @@ def job(**changed: Any) -> Job:
         "info": None,
         "result": 1,
         "error": None,
+        "retry_of": None,
+        "failure": None,
     }
     return Job(**(row | changed))
 

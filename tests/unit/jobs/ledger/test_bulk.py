@@ -69,6 +69,22 @@ def test_only_jobs_that_failed_or_were_cancelled_are_run_again(ledger: Ledger) -
     assert matching(ledger, RetryFilter(status=["FAILURE"])) == [failed]
 
 
+def test_of_a_group_of_failures_each_job_is_run_again_once(ledger: Ledger) -> None:
+    failed = [add(ledger, state=State.FAILURE) for _ in range(2)]
+    add(ledger, "add", "arithmetic", state=State.FAILURE)
+    with ledger.reading() as connection:
+        found = queries.find(connection, failed[0])
+    assert found is not None
+    group = RetryFilter(failure=found.failure)
+    by = add(ledger, "retry_jobs", "arithmetic")
+    assert matching(ledger, group, by) == failed
+    again = add(ledger, state=State.FAILURE, retry_of=failed[0])
+    assert matching(ledger, group, by) == failed, "what it has done itself does not count, if it has to begin anew"
+    assert matching(ledger, group) == [failed[1], again]
+    assert matching(ledger, RetryFilter(queue="heavy")) == [*failed, again]
+    assert matching(ledger, RetryFilter(failure=found.failure, status=["REVOKED"])) == []
+
+
 def test_jobs_that_came_after_the_request_are_left_alone(ledger: Ledger) -> None:
     before = add(ledger)
     by = add(ledger, "cancel_jobs", "arithmetic")
@@ -94,6 +110,7 @@ def test_running_again_twice_makes_each_job_once(ledger: Ledger) -> None:
         new = bulk.again(connection, seqs, by)
         assert [(each.type, each.params, each.priority) for each in new] == [("heavy", {"seconds": 1}, 5)] * 3
         assert not set(ids) & {each.id for each in new}
+        assert [each.retry_of for each in new] == ids
         moves.add(connection, *new[:2])
         assert [each.id for each in bulk.again(connection, seqs, by)] == [new[2].id]
         moves.add(connection, new[2])

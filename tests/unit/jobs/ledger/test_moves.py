@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from jobs.ledger import attempts, keys, moves, queries, workers
+from jobs.ledger import attempts, keys, moves, queries, tracebacks, workers
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import RELAY_GRACE, IdempotencyKey, KeyReused, NewJob, Outcome
 from jobs.states import State
@@ -273,3 +273,17 @@ def test_the_claim_of_many_jobs_finds_them_by_their_ids(ledger: Ledger) -> None:
     assert [step.detail for step in steps if " job " in step.detail] == [
         "SEARCH job USING INDEX sqlite_autoindex_job_1 (id=?)"
     ]
+
+
+def test_a_traceback_stays_as_long_as_its_job(ledger: Ledger) -> None:
+    failed, killed = submitted(ledger), submitted(ledger)
+    for new in (failed, killed):
+        claim(ledger, new.id)
+    with ledger.writing() as connection:
+        assert moves.fail(connection, failed.id, "no", attempt=1, traceback="Traceback ...")
+        assert not moves.fail(connection, failed.id, "told twice", attempt=1, traceback="Traceback of another run")
+        assert moves.fail(connection, killed.id, "too long", by="w1")
+        assert tracebacks.find(connection, failed.id) == "Traceback ..."
+        assert tracebacks.find(connection, killed.id) is None
+        moves.expire(connection, time.time() + 1, 10)
+        assert tracebacks.find(connection, failed.id) is None

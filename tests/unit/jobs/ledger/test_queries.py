@@ -67,3 +67,21 @@ def test_an_id_that_no_job_has_is_not_found(ledger: Ledger, job_id: str) -> None
     with ledger.reading() as connection:
         assert queries.find(connection, job_id) is None
         assert queries.page(connection, limit=1, id_prefix=f"{job_id}\0...") == []
+
+
+def test_the_retries_of_a_job_are_found_newest_first(ledger: Ledger) -> None:
+    first = add(ledger)
+    retries = [NewJob(type="heavy", queue="heavy", params={}, retry_of=first) for _ in range(queries.MOST_RETRIES + 2)]
+    with ledger.writing() as connection:
+        moves.add(connection, *retries, NewJob(type="heavy", queue="heavy", params={}, retry_of=retries[0].id))
+    with ledger.reading() as connection:
+        newest = [each.id for each in retries[:1:-1]]
+        assert queries.retries_of(connection, first) == newest
+        assert queries.retries_of(connection, newest[0]) == []
+        found = queries.find(connection, newest[0])
+        assert found is not None
+        assert found.retry_of == first
+        plan = connection.exec_driver_sql(
+            "EXPLAIN QUERY PLAN SELECT id FROM job WHERE retry_of = 'x' ORDER BY seq DESC"
+        )
+        assert "USING INDEX job_retry_of" in plan.one().detail

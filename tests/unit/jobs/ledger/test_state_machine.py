@@ -347,6 +347,13 @@ class Interleavings(RuleBasedStateMachine):
             assert unsound_jobs(self.connection.exec_driver_sql) == []
 
     @invariant()
+    def groups_of_failures_fit_their_jobs(self) -> None:
+        if hasattr(self, "jobs"):
+            counted = "SELECT failure, count(*) FROM job WHERE state = 'FAILURE' GROUP BY failure ORDER BY failure"
+            groups = self.connection.exec_driver_sql("SELECT key, jobs FROM failure ORDER BY key").all()
+            assert groups == self.connection.exec_driver_sql(counted).all()
+
+    @invariant()
     def nothing_is_lost_or_resurrected(self) -> None:
         if not hasattr(self, "jobs"):
             return

@@ -72,6 +72,23 @@ def test_a_result_that_is_not_json_is_a_failure(result: Any) -> None:
 def test_a_failure_is_told_in_a_sentence() -> None:
     outcome = told(ZeroDivisionError("division by zero"), State.FAILURE)
     assert (outcome.state, outcome.error) == (State.FAILURE, "ZeroDivisionError: division by zero")
+    assert outcome.traceback is None, "it was not raised"
+
+
+@pytest.mark.usefixtures("in_pool")
+def test_a_failure_has_its_traceback_and_a_retry_has_none() -> None:
+    try:
+        raise ConnectionError("the server is away")
+    except ConnectionError as error:
+        failed, again = told(error, State.FAILURE), told(error, State.RETRY)
+    assert failed.traceback is not None
+    assert failed.traceback.rstrip().endswith("ConnectionError: the server is away")
+    assert again.traceback is None
+
+
+@pytest.mark.usefixtures("in_pool")
+def test_a_sentence_is_a_text_that_every_database_takes() -> None:
+    assert told(ValueError("a\0b \udcff"), State.FAILURE).error == "ValueError: a?b ?"
 
 
 @pytest.mark.usefixtures("in_pool")
@@ -110,6 +127,14 @@ def test_a_run_that_the_worker_itself_stops_is_counted(
         found = queries.find(connection, running.id)
     assert found is not None
     assert found.state is state
+
+
+def test_celery_is_told_how_a_job_has_failed(ledger: Ledger, running: NewJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "ledger", lambda: ledger)
+    with ledger.writing() as connection:
+        moves.fail(connection, running.id, "No.", attempt=1, traceback="Traceback ...")
+    told = backend.LedgerBackend(app).get_task_meta(running.id)
+    assert (told["status"], str(told["result"]), told["traceback"]) == ("FAILURE", "No.", "Traceback ...")
 
 
 def test_a_worker_that_ends_puts_back_nothing_of_others(ledger: Ledger, running: NewJob) -> None:

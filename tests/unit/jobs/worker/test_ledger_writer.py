@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import Connection, event
 
 from jobs import identity
-from jobs.ledger import moves, queries
+from jobs.ledger import moves, queries, tracebacks
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import Job, NewJob, Outcome
 from jobs.states import State
@@ -172,6 +172,14 @@ def test_a_run_that_went_badly_is_told_as_well(
     worker.turn()
     assert request.fate == ("acknowledged", state)
     assert look(ledger, request.id).error == "No."
+
+
+def test_the_traceback_of_a_failure_is_kept(ledger: Ledger, worker: Worker) -> None:
+    (request,) = run(ledger, worker)
+    store(worker, request, None, error="No.", state=State.FAILURE, traceback="Traceback ...")
+    worker.turn()
+    with ledger.reading() as connection:
+        assert tracebacks.find(connection, request.id) == "Traceback ..."
 
 
 def test_an_outcome_that_comes_too_late_is_dropped(ledger: Ledger, worker: Worker) -> None:

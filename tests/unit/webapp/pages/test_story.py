@@ -35,6 +35,8 @@ def job(**more: Any) -> Job:
         "info": None,
         "result": None,
         "error": None,
+        "failure": None,
+        "retry_of": None,
     }
     return Job(**values | more)
 
