@@ -12,6 +12,7 @@ from jobs.catalogue import JOB_TYPES, QUEUES
 from jobs.ledger import attempts, audit, failures, queries, schedules, tracebacks
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
+from jobs.states import State
 from webapp.models import AuditQuery, JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
 from webapp.operations import find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
