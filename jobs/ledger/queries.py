@@ -236,7 +236,7 @@ def unfinished_in_states(connection: Connection) -> dict[tuple[State, str], int]
 
 
 def count_in_states(connection: Connection, states: Iterable[State]) -> dict[State, int]:
-    """Count the jobs in these states. It reads a line of an index for each: 1,000,000 jobs take some 20 ms."""
+    """Count the jobs in these states. It reads a line of an index for each: 1,000,000 jobs take some 70 ms."""
     statement = select(job.c.state, func.count().label("jobs")).where(job.c.state.in_(states)).group_by(job.c.state)
     return {State(row.state): row.jobs for row in connection.execute(statement)}
 
