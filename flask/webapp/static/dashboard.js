@@ -257,7 +257,9 @@ function putCounts(counts) {
 	}
 	document.title = counts.Failed > 0 ? `(${counts.Failed} failed) ${title}` : title;
 	const icon = document.querySelector("link[rel=icon]");
-	icon.href = icon.dataset[counts.Failed > 0 ? "failed" : "well"];
+	const { well, failed } = icon.dataset;
+	const fits = counts.Failed > 0 ? failed : well;
+	if (icon.getAttribute("href") !== fits) icon.setAttribute("href", fits);
 }
 
 // --- the stream, and polling while there is none --------------------------------------------------------------------
