@@ -136,7 +136,12 @@ mend_beside() {
 
 # tell_nginx COMMAND: one of nginx/control.sh; if there is an Nginx yet.
 tell_nginx() {
-	if container_running "$NGINX_CONTAINER"; then docker exec "$NGINX_CONTAINER" /etc/warren/control.sh "$1"; fi
+	local status=0
+	if container_running "$NGINX_CONTAINER"; then
+		docker exec "$NGINX_CONTAINER" /etc/warren/control.sh "$1" || status=$?
+	fi
+	# 137: it was killed. An Nginx whose port has a new owner ends by itself (see check there), perhaps just now.
+	((status == 0 || status == 137))
 }
 
 # teach_rabbitmq: let the running broker know the definitions on standard input. So no change of them needs a restart.
