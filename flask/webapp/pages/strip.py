@@ -10,7 +10,6 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from jobs.ledger import queries, samples, workers
-from jobs.ledger.database import ledger
 from jobs.ledger.records import QueueSample
 from jobs.settings import settings
 from webapp.rendering import duration
@@ -34,7 +33,7 @@ class Part:
 
 def parts(connection: Connection, newest: Sequence[QueueSample]) -> list[Part]:
     """Return how each part is; ``newest`` are the samples of the last seconds, if there are any."""
-    return [_broker(connection, newest), _beat(connection, newest), _workers(connection), *_ledger()]
+    return [_broker(connection, newest), _beat(connection, newest), _workers(connection), *_ledger(connection)]
 
 
 def _broker(connection: Connection, newest: Sequence[QueueSample]) -> Part:
@@ -64,10 +63,11 @@ def _workers(connection: Connection) -> Part:
     return Part(name="Workers", words=f"{len(living)}, {busy} of {places} places taken", well=True)
 
 
-def _ledger() -> list[Part]:
-    file = ledger().file
-    if file is None:
+def _ledger(connection: Connection) -> list[Part]:
+    url = connection.engine.url
+    if url.get_backend_name() != "sqlite" or url.database is None:
         return []
+    file = Path(url.database)
     written = sum(os.stat(path).st_size for path in (file, Path(f"{file}-wal")) if path.exists())
     disk = shutil.disk_usage(file.parent)
     full = disk.free < DISK_BYTES and disk.free < DISK_SHARE * disk.total
