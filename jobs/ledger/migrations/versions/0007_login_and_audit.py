@@ -29,8 +29,6 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("expires_at", sa.Float(), nullable=True),
         sa.Column("last_used_at", sa.Float(), nullable=True),
-        sa.Column("minute_began_at", sa.Float(), nullable=False, server_default="0"),
-        sa.Column("submissions", sa.Integer(), nullable=False, server_default="0"),
         sa.PrimaryKeyConstraint("name"),
         sa.UniqueConstraint("digest"),
     )
