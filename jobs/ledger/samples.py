@@ -21,6 +21,11 @@ def since(connection: Connection, moment: float) -> list[QueueSample]:
     return [QueueSample(**row._mapping) for row in rows]
 
 
+def answered_at(connection: Connection) -> float | None:
+    """Return when RabbitMQ answered last, as far as samples are kept."""
+    return connection.execute(select(func.max(sample.c.at)).where(sample.c.ready.is_not(None))).scalar()
+
+
 def newest_at(connection: Connection) -> float | None:
     """Return when the last samples were taken, if there are any."""
     return connection.execute(select(func.max(sample.c.at))).scalar()

@@ -19,21 +19,20 @@ def rows_html(jobs: Sequence[Job]) -> str:
     return render("_rows.html", rows=jobs, cursor=cursor_after)
 
 
-def trouble_html(connection: Connection) -> str:
-    """Return what all pages say at the top while something does not work: nothing when all is well."""
+def around_html(connection: Connection) -> dict[str, str]:
+    """Return what stands over the content of all pages, by id: the strip, and what to say while something is wrong."""
     newest = _newest_samples(connection)
-    return render(
-        "_trouble.html",
-        sampled=bool(newest),
-        broker=all(sample.ready is not None for sample in newest.values()),
-        alive=bool(workers.living(connection, settings().worker_lease)),
-        paused=sorted(pauses.paused(connection)),
-    )
-
-
-def health_html(connection: Connection) -> str:
-    """Return the strip under the header: how each part of the stack is."""
-    return render("_health.html", parts=strip.parts(connection, list(_newest_samples(connection).values())))
+    registered = workers.registered(connection)
+    return {
+        "trouble": render(
+            "_trouble.html",
+            sampled=bool(newest),
+            broker=all(sample.ready is not None for sample in newest.values()),
+            alive=any(worker.alive(settings().worker_lease) for worker in registered),
+            paused=sorted(pauses.paused(connection)),
+        ),
+        "health": render("_health.html", parts=strip.parts(connection, list(newest.values()), registered)),
+    }
 
 
 def panel_html(connection: Connection) -> str:

@@ -62,8 +62,7 @@ class Pages:
             return b""
         self._next_panel = time.monotonic() + PANEL_EVERY
         parts = {
-            "trouble": fragments.trouble_html(connection),
-            "health": fragments.health_html(connection),
+            **fragments.around_html(connection),
             "panel": fragments.panel_html(connection),
             "counts": json.dumps(tally.counts(connection)),
         }

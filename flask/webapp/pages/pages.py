@@ -17,7 +17,7 @@ from webapp.models import AuditQuery, JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
 from webapp.operations import find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
 from webapp.pages import forms, story
-from webapp.pages.fragments import health_html, panel_html, rows_html, trouble_html
+from webapp.pages.fragments import around_html, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
 from webapp.problems import checked
 from webapp.rendering import render
@@ -188,7 +188,7 @@ _PAGES: dict[str, Callable[..., Response]] = {
 def _page(template: str, status: int = 200, **values: Any) -> Response:
     notice = NOTICES.get(request.args.get("said", ""), "")
     with ledger().reading() as connection:
-        around = {"trouble": trouble_html(connection), "health": health_html(connection)}
+        around = around_html(connection)
     answer = Response(render(template, notice=notice, **around, **values), status, mimetype="text/html")
     answer.headers["Cache-Control"] = "no-store"  # going back loads the page again, so that it shows what is now
     return answer

@@ -9,15 +9,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from jobs.ledger import queries, samples, workers
-from jobs.ledger.records import QueueSample
+from jobs.ledger import queries, samples
+from jobs.ledger.records import QueueSample, Worker
 from jobs.settings import settings
 from webapp.rendering import duration
 
 #: Seconds after which a sample is old. The beat container takes one every two seconds.
 OLD_SAMPLE = 10.0
-#: Seconds that are looked back for the last time when RabbitMQ answered: samples are not kept for longer.
-LOOK_BACK = 3600.0
 #: A disk is nearly full when less than this share of it is free, and fewer than these bytes.
 DISK_SHARE, DISK_BYTES = 0.05, 5e9
 
@@ -31,9 +29,14 @@ class Part:
     well: bool
 
 
-def parts(connection: Connection, newest: Sequence[QueueSample]) -> list[Part]:
+def parts(connection: Connection, newest: Sequence[QueueSample], registered: Sequence[Worker]) -> list[Part]:
     """Return how each part is; ``newest`` are the samples of the last seconds, if there are any."""
-    return [_broker(connection, newest), _beat(connection, newest), _workers(connection), *_ledger(connection)]
+    return [
+        _broker(connection, newest),
+        _beat(connection, newest),
+        _workers(connection, registered),
+        *_ledger(connection),
+    ]
 
 
 def _broker(connection: Connection, newest: Sequence[QueueSample]) -> Part:
@@ -42,8 +45,7 @@ def _broker(connection: Connection, newest: Sequence[QueueSample]) -> Part:
         return Part(name=name, words="unknown without beat", well=False)
     if all(sample.ready is not None for sample in newest):
         return Part(name=name, words="answers", well=True)
-    answered = [each.at for each in samples.since(connection, time.time() - LOOK_BACK) if each.ready is not None]
-    return Part(name=name, words=_silent(answered[-1] if answered else None), well=False)
+    return Part(name=name, words=_silent(samples.answered_at(connection)), well=False)
 
 
 def _beat(connection: Connection, newest: Sequence[QueueSample]) -> Part:
@@ -52,8 +54,7 @@ def _beat(connection: Connection, newest: Sequence[QueueSample]) -> Part:
     return Part(name="Beat", words=_silent(samples.newest_at(connection)), well=False)
 
 
-def _workers(connection: Connection) -> Part:
-    registered = workers.registered(connection)
+def _workers(connection: Connection, registered: Sequence[Worker]) -> Part:
     living = [worker for worker in registered if worker.alive(settings().worker_lease)]
     if not living:
         seen = max((worker.seen_at for worker in registered), default=None)
