@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from jobs.disks import nearly_full
 from jobs.ledger import notices, workers
 from jobs.ledger.database import ledger
 from jobs.ledger.records import QueueSample
@@ -21,9 +22,8 @@ logger = logging.getLogger(__name__)
 HOLD = 15.0
 #: The backlog is not well from this share of its limit on, and well again below the other: it may go up and down.
 BACKLOG_HIGH, BACKLOG_LOW = 0.9, 0.8
-#: A disk is nearly full when less than this share of it is free, and fewer than these bytes; well again above both, and
-#: then some.
-DISK_SHARE, DISK_BYTES, DISK_MARGIN = 0.05, 5e9, 1.2
+#: A disk that was nearly full is well again when it has so many times the room.
+DISK_MARGIN = 1.2
 
 #: What is said of a part that is well again.
 WELL = {
@@ -114,7 +114,7 @@ def _disk(was_full: bool) -> str:
             usage = shutil.disk_usage(folder)
         except OSError as error:
             return f"The disk of the {what} cannot be used: {error.strerror}."
-        if usage.free < margin * min(DISK_SHARE * usage.total, DISK_BYTES):
+        if nearly_full(usage.free, usage.total, margin):
             return f"The disk of the {what} is nearly full: {usage.free / 1e9:.1f} GB are free."
     return ""
 

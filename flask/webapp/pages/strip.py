@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from jobs.disks import nearly_full
 from jobs.ledger import queries, samples
 from jobs.ledger.records import QueueSample, Worker
 from jobs.settings import settings
@@ -16,8 +17,6 @@ from webapp.rendering import duration
 
 #: Seconds after which a sample is old. The beat container takes one every two seconds.
 OLD_SAMPLE = 10.0
-#: A disk is nearly full when less than this share of it is free, and fewer than these bytes.
-DISK_SHARE, DISK_BYTES = 0.05, 5e9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +70,9 @@ def _ledger(connection: Connection) -> list[Part]:
     file = Path(url.database)
     written = sum(os.stat(path).st_size for path in (file, Path(f"{file}-wal")) if path.exists())
     disk = shutil.disk_usage(file.parent)
-    full = disk.free < DISK_BYTES and disk.free < DISK_SHARE * disk.total
     return [
         Part(name="Ledger", words=_size(written), well=True),
-        Part(name="Disk", words=f"{_size(disk.free)} free", well=not full),
+        Part(name="Disk", words=f"{_size(disk.free)} free", well=not nearly_full(disk.free, disk.total)),
     ]
 
 
