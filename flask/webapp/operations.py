@@ -1,15 +1,17 @@
 """What programs and people do alike with jobs and to-dos: find, list, change. What cannot be done is a problem."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
 from jobs.catalogue import JOB_TYPES, QUEUES, RetryFilter
-from jobs.ledger import audit, failures, moves, pauses, queries, schedules, todos
+from jobs.ledger import attempts, audit, failures, moves, pauses, queries, schedules, todos, tracebacks
 from jobs.ledger.database import ledger
-from jobs.ledger.records import AuditEntry, FailureGroup, Job, NewJob, Schedule, Todo
+from jobs.ledger.records import Attempt, AuditEntry, FailureGroup, Job, NewJob, Schedule, Todo
+from jobs.states import State
 from webapp.auth import trail
 from webapp.auth.actor import who
 from webapp.auth.trail import noted
@@ -38,6 +40,26 @@ def find_job(task_id: str) -> Job:
     with ledger().reading() as connection:
         job = queries.find(connection, task_id)
     return _found(job, f"job with the id {task_id!r}")
+
+
+class Belongings(NamedTuple):
+    """What the ledger has of a job besides its row."""
+
+    #: The attempts that ended in another one, first to last.
+    past: Sequence[Attempt]
+    #: Where its exception came from, if it failed by one.
+    traceback: str | None
+    #: The ids of the jobs that repeat it, newest first.
+    retried_as: Sequence[str]
+
+
+def belongings_of(connection: Connection, job: Job) -> Belongings:
+    """Return what belongs to a job. What cannot be there is not looked for."""
+    return Belongings(
+        past=attempts.past(connection, job.id),
+        traceback=tracebacks.find(connection, job.id) if job.state is State.FAILURE else None,
+        retried_as=queries.retries_of(connection, job.id) if job.retryable else [],
+    )
 
 
 def list_jobs(query: JobsQuery, id_prefix: str | None = None) -> tuple[list[Job], str | None]:

@@ -4,13 +4,11 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 
 from jobs.catalogue import JOB_TYPES, CancelFilter, RetryFilter
-from jobs.ledger import attempts, queries, tracebacks
 from jobs.ledger.database import ledger
-from jobs.states import State
 from webapp.api.openapi import error_responses
 from webapp.api.submission import accepted_answer, submit
 from webapp.models import Accepted, JobDetail, JobPage, JobsQuery, JobView, ResultView, StatusQuery, StatusView
-from webapp.operations import cancel_job, find_job, list_jobs, retry_job
+from webapp.operations import belongings_of, cancel_job, find_job, list_jobs, retry_job
 from webapp.problems import field_problem
 from webapp.views import attempt_view, job_view
 
@@ -39,15 +37,13 @@ def show(task_id: str) -> Response:
     """Return everything known about a job."""
     job = find_job(task_id)
     with ledger().reading() as connection:
-        past = attempts.past(connection, task_id)
-        traceback = tracebacks.find(connection, task_id) if job.state is State.FAILURE else None
-        retried_as = queries.retries_of(connection, task_id) if job.retryable else []
+        more = belongings_of(connection, job)
     return jsonify(
         **job_view(job),
-        past_attempts=[attempt_view(attempt) for attempt in past],
-        traceback=traceback,
+        past_attempts=[attempt_view(attempt) for attempt in more.past],
+        traceback=more.traceback,
         retry_of=job.retry_of,
-        retried_as=retried_as,
+        retried_as=more.retried_as,
         failure=job.failure,
     )
 

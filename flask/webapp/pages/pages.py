@@ -9,13 +9,12 @@ from pydantic import ConfigDict, Field
 
 from jobs import slots
 from jobs.catalogue import JOB_TYPES, QUEUES
-from jobs.ledger import attempts, audit, failures, queries, schedules, tracebacks
+from jobs.ledger import audit, failures, queries, schedules
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
-from jobs.states import State
 from webapp.models import AuditQuery, JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
-from webapp.operations import find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
+from webapp.operations import belongings_of, find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
 from webapp.pages import forms, story
 from webapp.pages.fragments import around_html, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
@@ -97,9 +96,7 @@ def job_page(task_id: str) -> Response:
     """Show everything about a job."""
     job = find_job(task_id)
     with ledger().reading() as connection:
-        past = attempts.past(connection, task_id)
-        traceback = tracebacks.find(connection, task_id) if job.state is State.FAILURE else None
-        retried_as = queries.retries_of(connection, task_id) if job.retryable else []
+        more = belongings_of(connection, job)
         # What a job repeats may be gone: it is the older of the two.
         repeats = queries.find(connection, job.retry_of) if job.retry_of else None
         done_by = [
@@ -107,15 +104,15 @@ def job_page(task_id: str) -> Response:
             for _, entry in audit.page(connection, limit=20, subject=task_id)
             if entry.action in ("cancel", "retry") and entry.outcome == "done"
         ]
-    moments = story.told(job, past)
+    moments = story.told(job, more.past)
     return _page(
         "job.html",
         row=job,
         moments=moments,
         bar=story.bar(moments),
-        traceback=traceback,
+        traceback=more.traceback,
         repeats=repeats,
-        retried_as=retried_as,
+        retried_as=more.retried_as,
         done_by=done_by,
         address=request.host_url,
     )
