@@ -40,7 +40,9 @@ make_env() {
 	printf 'Making the Python environment %s, once; this takes a moment ...\n' "${2#"$PWD"/}" >&2
 	"$1" -m venv --clear "$2" >&2 ||
 		die "cannot make a virtual environment in $2" "The lines above say why; a full disk or missing rights are usual."
-	"$2/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+	# The file names every package. Without --no-deps, pips before 23.3 want newer versions of what is asked for with an
+	# extra, such as pydantic[email], and then find no hash for them.
+	"$2/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes --no-deps \
 		--requirement "$3" >&2 ||
 		die "pip could not install $3" "The lines above say why. It needs the Python Package Index, https://pypi.org, or a mirror of it."
 }
