@@ -46,6 +46,8 @@ PAGES: dict[str, Open] = {
     "queues": lambda page, jobs: page.goto("/flask/queues"),
     "to-dos": lambda page, jobs: page.goto("/flask/todos"),
     "schedules": lambda page, jobs: page.goto("/flask/schedules"),
+    "kinds": lambda page, jobs: page.goto("/flask/kinds"),
+    "kind": lambda page, jobs: page.goto("/flask/kinds/divide"),
     "failures": lambda page, jobs: page.goto("/flask/failures"),
     "not found": lambda page, jobs: page.goto("/flask/tasks/unknown"),
 }

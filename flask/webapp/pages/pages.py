@@ -12,6 +12,9 @@ from jobs.catalogue import JOB_TYPES, QUEUES
 from jobs.ledger import audit, failures, queries, schedules
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
+from jobs.ledger.summaries import WINDOWS
+from webapp.figures import find_kind, kinds_in, windows_of
+from webapp.figures_models import WindowQuery
 from webapp.models import AuditQuery, JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
 from webapp.operations import belongings_of, find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
@@ -25,6 +28,9 @@ blueprint = APIBlueprint("pages", __name__, enable_openapi=False)
 
 #: Characters of an id that a search needs.
 SHORTEST_SEARCH = 4
+
+#: How far back figures go, in words.
+WINDOW_WORDS = {"1h": "last hour", "24h": "last 24 hours", "7d": "last 7 days"}
 
 #: Slots of a schedule that its page shows.
 UPCOMING = 5
@@ -123,6 +129,20 @@ def failures_page() -> Response:
     return _page("failures.html", rows=list_failures())
 
 
+def kinds_page() -> Response:
+    """Show all kinds of jobs, and what became of their jobs."""
+    query = checked(WindowQuery, {name: text for name, text in request.args.items() if name == "window"})
+    with ledger().reading() as connection:
+        rows = kinds_in(connection, WINDOWS[query.window])
+    return _page("kinds.html", rows=rows, window=query.window, windows=WINDOW_WORDS)
+
+
+def kind_page(name: str) -> Response:
+    """Show what became of the jobs of a kind."""
+    kind = find_kind(name)
+    return _page("kind.html", kind=kind, rows=windows_of(kind), windows=WINDOW_WORDS)
+
+
 def schedules_page(form: forms.Form | None = None) -> Response:
     """Show the recurring jobs, and a form to add one; with a ``form``, the one that was sent with its errors."""
     name = request.args.get("form", "export")
@@ -176,6 +196,8 @@ _PAGES: dict[str, Callable[..., Response]] = {
     "tasks.show": job_page,
     "queues.listing": queues_page,
     "failures.listing": failures_page,
+    "kinds.listing": kinds_page,
+    "kinds.show": kind_page,
     "schedules.listing": schedules_page,
     "todos.listing": todos_page,
     "audit.listing": audit_page,

@@ -45,6 +45,8 @@ PROMISED = {
     "POST /flask/tasks/cancel",
     "POST /flask/tasks/retry",
     "GET /flask/failures",
+    "GET /flask/kinds",
+    "GET /flask/kinds/{name}",
     "GET /flask/schedules",
     "POST /flask/schedules",
     "GET /flask/schedules/{name}",
