@@ -114,7 +114,7 @@ def test_the_dashboard_is_light(open_page: OpenPage) -> None:
     page.goto("/flask")
     live(page)
     loaded = {answer.url.rpartition("/")[2]: answer for answer in answers if not answer.url.endswith("/live")}
-    assert {"flask", "style.css", "dashboard.css", "dashboard.js", "chart.js", "keys.js"} <= loaded.keys()
+    assert {"flask", "style.css", "dashboard.css", "list.css", "dashboard.js", "list.js", "keys.js"} <= loaded.keys()
     weights = {name: answer.request.sizes()["responseBodySize"] for name, answer in loaded.items()}
     assert sum(weights.values()) < HEAVIEST, weights
     large = [name for name, answer in loaded.items() if len(answer.body()) > 2_000]
