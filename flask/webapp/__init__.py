@@ -24,6 +24,7 @@ from webapp.api import (
     submission,
     tasks,
     todos,
+    workers,
 )
 from webapp.auth import sessions
 from webapp.pages import actions, admin, live, login, pages
@@ -59,6 +60,7 @@ def create_app() -> APIFlask:
         todos,
         schedules,
         queues,
+        workers,
         health,
         compatibility,
     )

@@ -440,7 +440,7 @@ class SampleView(BaseModel):
 
 
 class HistoryView(BaseModel):
-    """The queues over the last ten minutes, oldest sample first."""
+    """The queues over the last minutes, hour or day, oldest sample first."""
 
     data: list[SampleView]
 

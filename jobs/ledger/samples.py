@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, delete, false, func, insert, select
+from sqlalchemy import Connection, Float, Integer, case, cast, delete, false, func, insert, select, true
 
 from jobs.ledger.records import QueueSample
 from jobs.ledger.schema import sample
@@ -28,6 +28,23 @@ def since(connection: Connection, moment: float) -> list[QueueSample]:
     columns = [column for column in sample.c if column is not sample.c.of_minute]
     rows = connection.execute(select(*columns).where(sample.c.at > moment).order_by(sample.c.at))
     return [QueueSample(**row._mapping) for row in rows]
+
+
+def means(connection: Connection, moment: float, step: float, *, of_minutes: bool) -> list[QueueSample]:
+    """Return the means of all samples of each ``step`` seconds since that time, oldest first.
+
+    ``of_minutes`` says to take one sample of each minute only: there are more of the last hour.
+    """
+    step_of = func.floor(sample.c.at / step)
+    names = ("ready", "unacknowledged", "consumers", "unfinished", "scheduled")
+    counts = [cast(func.round(func.avg(sample.c[name])), Integer).label(name) for name in names]
+    rates = [cast(func.avg(sample.c[name]), Float).label(name) for name in ("in_rate", "out_rate")]
+    paused = func.max(case((sample.c.paused, 1), else_=0)).label("paused")
+    chosen = select(func.max(sample.c.at).label("at"), sample.c.name, *counts, *rates, paused)
+    chosen = chosen.where(sample.c.at > moment).group_by(step_of, sample.c.name).order_by(step_of)
+    if of_minutes:
+        chosen = chosen.where(sample.c.of_minute == true())
+    return [QueueSample(**{**row._mapping, "paused": bool(row.paused)}) for row in connection.execute(chosen)]
 
 
 def answered_at(connection: Connection) -> float | None:

@@ -20,13 +20,23 @@ from webapp.figures import find_kind, kinds_in, windows_of
 from webapp.figures_models import WindowQuery
 from webapp.models import AuditQuery, JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
-from webapp.operations import belongings_of, find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
+from webapp.operations import (
+    belongings_of,
+    check_queue,
+    find_job,
+    list_audit,
+    list_failures,
+    list_jobs,
+    list_schedules,
+    list_todos,
+)
 from webapp.pages import forms, story
-from webapp.pages.fragments import around_html, panel_html, rows_html
+from webapp.pages.fragments import around_html, newest_samples, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
 from webapp.paging import cursor_before
 from webapp.problems import checked
 from webapp.rendering import render
+from webapp.workers import find_worker, recent_jobs, registered, takers
 
 blueprint = APIBlueprint("pages", __name__, enable_openapi=False)
 
@@ -46,6 +56,7 @@ NOTICES = {
     "retried": "Accepted again, as a new job.",
     "paused": "Paused: jobs of this queue wait. What runs goes on.",
     "resumed": "Resumed.",
+    "drained": "Drained: it takes no more jobs. What it runs goes on.",
     "changed": "Changed.",
     "added": "Added.",
     "saved": "Saved.",
@@ -167,6 +178,38 @@ def kind_page(name: str) -> Response:
     return _page("kind.html", kind=kind, rows=windows_of(kind), windows=WINDOW_WORDS)
 
 
+def queue_page(name: str) -> Response:
+    """Show a queue: how it stands, the kinds of jobs that wait in it, and who takes them."""
+    check_queue(name)
+    with ledger().reading() as connection:
+        sample = newest_samples(connection).get(name)
+        rows = kinds_in(connection, WINDOWS["24h"], name)
+    return _page(
+        "queue.html",
+        name=name,
+        sample=sample,
+        rows=rows,
+        queue_names=list(QUEUES),
+        workers=takers(name),
+        window=WINDOW_WORDS["24h"],
+    )
+
+
+def workers_page() -> Response:
+    """Show the workers."""
+    with ledger().reading() as connection:
+        rows = registered(connection)
+    return _page("workers.html", rows=rows)
+
+
+def worker_page(name: str) -> Response:
+    """Show a worker, what it runs and has run."""
+    with ledger().reading() as connection:
+        found = find_worker(connection, name)
+        recent = recent_jobs(connection, found.worker)
+    return _page("worker.html", row=found, recent=recent)
+
+
 def schedules_page(form: forms.Form | None = None) -> Response:
     """Show the recurring jobs, and a form to add one; with a ``form``, the one that was sent with its errors."""
     name = request.args.get("form", "export")
@@ -219,6 +262,9 @@ _PAGES: dict[str, Callable[..., Response]] = {
     "tasks.listing": jobs_page,
     "tasks.show": job_page,
     "queues.listing": queues_page,
+    "queues.show": queue_page,
+    "workers.listing": workers_page,
+    "workers.show": worker_page,
     "failures.listing": failures_page,
     "kinds.listing": kinds_page,
     "kinds.show": kind_page,

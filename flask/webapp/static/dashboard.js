@@ -21,4 +21,4 @@ if (place) {
 	startCharts(place);
 	loadHistory().catch(() => {});
 }
-if (document.querySelector("#list, #job, #queues")) connect();
+if (document.querySelector("#list, #job, #queues, #figures")) connect();
