@@ -30,6 +30,7 @@ NOT_DESCRIBED = {
     "POST /flask/ui/todos",
     "POST /flask/ui/todos/{todo_id}",
     "POST /flask/ui/todos/{todo_id}/delete",
+    "POST /flask/ui/workers/{name}/drain",
 }
 
 #: The routes that clients rely on.
@@ -65,7 +66,11 @@ PROMISED = {
     "PATCH /flask/todos/{todo_id}",
     "DELETE /flask/todos/{todo_id}",
     "GET /flask/queues",
+    "GET /flask/queues/{name}",
     "GET /flask/queues/history",
+    "GET /flask/workers",
+    "GET /flask/workers/{name}",
+    "POST /flask/workers/{name}/drain",
     "GET /flask/healthz",
     "GET /flask/healthz/background",
     "POST /flask/api/tasks/submit",
