@@ -47,7 +47,8 @@ def create_app() -> APIFlask:
     if settings().auth:
         sessions.configure(app)
         app.before_request(gate.check)
-        app.after_request(say_what_is_left)
+        if settings().token_submissions:
+            app.after_request(say_what_is_left)
     app.register_blueprint(scrape.blueprint)  # not below /flask
     for_programs = (
         home,

@@ -206,10 +206,13 @@ def change_schedule(name: str, change: ScheduleChange) -> Schedule:
         "paused": before.paused,
     }
     after = vars(_schedule(checked(NewSchedule, old | given)))
+    # Nothing else is written: somebody may be changing another part of it just now.
     columns = ("cron", "every", "timezone", "type", "params", "paused")
-    values = {column: after[column] for column in columns}
-    if any(values[column] != getattr(before, column) for column in ("cron", "every", "timezone", "paused")):
+    values = {column: after[column] for column in columns if after[column] != getattr(before, column)}
+    if values.keys() & {"cron", "every", "timezone", "paused"}:
         values["next_run_at"] = after["next_run_at"]
+    if not values:
+        return before
     change_it = noted("change_schedule", name, lambda connection: schedules.change(connection, name, values))
     changed = intake().write(change_it)
     return _found(changed, _schedule_called(name))

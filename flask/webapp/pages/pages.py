@@ -140,11 +140,7 @@ def job_page(task_id: str) -> Response:
         more = belongings_of(connection, job)
         # What a job repeats may be gone: it is the older of the two.
         repeats = queries.find(connection, job.retry_of) if job.retry_of else None
-        done_by = [
-            entry
-            for _, entry in audit.page(connection, limit=20, subject=task_id)
-            if entry.action in ("cancel", "retry") and entry.outcome == "done"
-        ]
+        done_by = audit.done_to(connection, task_id, limit=20)
     moments = story.told(job, more.past)
     return _page(
         "job.html",
