@@ -59,7 +59,9 @@ class KindHistory:
 
 
 def _quantiles(counts: Histogram) -> dict[str, float | None]:
-    return {name: quantile(counts, share) for name, share in SHARES.items()}
+    found = {name: quantile(counts, share) for name, share in SHARES.items()}
+    # More digits would say nothing.
+    return {name: None if seconds is None else float(f"{seconds:.3g}") for name, seconds in found.items()}
 
 
 def find_kind(name: str) -> JobType:
