@@ -40,8 +40,9 @@ def means(connection: Connection, moment: float, step: float, *, of_minutes: boo
     counts = [cast(func.round(func.avg(sample.c[name])), Integer).label(name) for name in names]
     rates = [cast(func.avg(sample.c[name]), Float).label(name) for name in ("in_rate", "out_rate")]
     paused = func.max(case((sample.c.paused, 1), else_=0)).label("paused")
-    chosen = select(func.max(sample.c.at).label("at"), sample.c.name, *counts, *rates, paused)
-    chosen = chosen.where(sample.c.at > moment).group_by(step_of, sample.c.name).order_by(step_of)
+    last = func.max(sample.c.at)
+    chosen = select(last.label("at"), sample.c.name, *counts, *rates, paused)
+    chosen = chosen.where(sample.c.at > moment).group_by(step_of, sample.c.name).order_by(last)
     if of_minutes:
         chosen = chosen.where(sample.c.of_minute == true())
     return [QueueSample(**{**row._mapping, "paused": bool(row.paused)}) for row in connection.execute(chosen)]
