@@ -3,7 +3,6 @@
 import re
 from functools import cache
 from html import escape
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +64,14 @@ def _title(document: str) -> str:
 def _rendered(document: str) -> str:
     """Return the HTML of a page. Headings have the ids that GitHub gives them, so that links to them work here, too."""
     tokens = _markdown.parse(_text(document))
-    for token, after in pairwise(tokens):
+    for token, inside, end in zip(tokens, tokens[1:], tokens[2:], strict=False):
         if token.type == "heading_open":
-            token.attrSet("id", re.sub(r"[^\w\- ]", "", after.content.lower()).replace(" ", "-"))
-        elif token.type in ("th_open", "td_open") and token.attrs.pop("style", "") == "text-align:right":
-            token.attrSet("class", "number")  # the policy of the site allows no style inside a page
+            token.attrSet("id", re.sub(r"[^\w\- ]", "", inside.content.lower()).replace(" ", "-"))
+        elif token.type in ("th_open", "td_open"):
+            if token.attrs.pop("style", "") == "text-align:right":
+                token.attrSet("class", "number")  # the policy of the site allows no style inside a page
+            if not inside.content:
+                token.tag = end.tag = "td"  # a corner is no heading
     return str(_markdown.renderer.render(tokens, _markdown.options, {}))
 
 
