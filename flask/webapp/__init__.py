@@ -25,7 +25,7 @@ from webapp.api import (
     todos,
 )
 from webapp.auth import sessions
-from webapp.pages import actions, admin, live, login, pages
+from webapp.pages import actions, admin, documents, live, login, pages
 from webapp.quota import say_what_is_left
 
 
@@ -47,7 +47,8 @@ def create_app() -> APIFlask:
         app.before_request(gate.check)
         if settings().token_submissions:
             app.after_request(say_what_is_left)
-    app.register_blueprint(scrape.blueprint)  # not below /flask
+    for module in (scrape, documents):  # not below /flask
+        app.register_blueprint(module.blueprint)
     for_programs = (
         home,
         submission,

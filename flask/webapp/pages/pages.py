@@ -63,6 +63,12 @@ def page_for_browsers() -> Response | None:
     return _PAGES[request.endpoint](**(request.view_args or {}))
 
 
+@blueprint.get("/docs")
+def docs() -> str:
+    """Show the API, with a way to try each route; also while the ledger does not answer."""
+    return render("docs.html")
+
+
 def jobs_page(form: forms.Form | None = None) -> Response:
     """Show the jobs, and a form to submit one; with a ``form``, the one that was sent with its errors."""
     query = checked(ListQuery, {name: text for name, text in request.args.items() if text})
