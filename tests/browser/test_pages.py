@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Response, expect
 
 from jobs import __version__
-from tests.browser.support import OpenPage, Watch, live
+from tests.browser.support import OpenPage, Watch, live, mark, row
 from tests.support.stack import Stack
 
 #: Bytes that the dashboard may need, compressed.
@@ -157,3 +157,47 @@ def test_the_dashboard_is_light(open_page: OpenPage) -> None:
     assert sum(weights.values()) < HEAVIEST, weights
     large = [name for name, answer in loaded.items() if len(answer.body()) > 2_000 and name != "inter.woff2"]
     assert [name for name in large if loaded[name].headers.get("content-encoding") != "gzip"] == []
+
+
+def test_what_the_viewer_wants_is_remembered(stack: Stack, page: Page) -> None:
+    page.goto("/flask")
+    live(page)
+    unloaded = mark(page)
+    page.get_by_text("View", exact=True).click()
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    page.get_by_label("Theme").select_option("dark")
+    page.wait_for_function(f"{background} !== '{light}'")
+    page.get_by_label("Updates").select_option("paused")
+    expect(page.locator("#live")).to_have_text("paused")
+    assert unloaded()
+    page.get_by_label("Times").select_option("utc")
+    expect(page.locator("html")).to_have_attribute("data-times", "utc")
+    page.reload()
+    expect(page.locator("#live")).to_have_text("paused")
+    assert page.evaluate(background) != light
+    waits = stack.submit("add", a=1, b=0)
+    stack.wait_state(waits, "SUCCESS")
+    expect(row(page, waits)).to_have_count(0)
+    page.get_by_text("View", exact=True).click()
+    page.get_by_label("Updates").select_option("live")
+    expect(row(page, waits)).to_be_visible()
+    expect(row(page, waits).locator("time")).to_have_attribute("title", re.compile("UTC$"))
+
+
+def test_a_second_click_on_pause_does_not_resume(stack: Stack, page: Page) -> None:
+    page.goto("/flask/queues")
+    live(page)
+    queue = page.locator("#queue-table tr", has=page.get_by_role("rowheader", name="export"))
+    queue.get_by_role("button", name="Pause").click()
+    page.wait_for_function(
+        """() => {
+            const { textContent, ariaDisabled } = document.querySelector("#pause-export button");
+            return textContent === "Resume" && ariaDisabled === "true";
+        }"""
+    )
+    expect(page.locator("#trouble")).to_contain_text("is paused")
+    resume = queue.get_by_role("button", name="Resume")
+    expect(resume).to_be_enabled()
+    resume.click()
+    expect(page.locator("#trouble")).not_to_contain_text("is paused")
