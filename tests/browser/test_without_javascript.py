@@ -40,7 +40,8 @@ def test_a_job_is_submitted_and_followed_to_its_result(plain: Page) -> None:
     expect(plain.locator("#result")).to_have_text("4.5")
     # A time is given in full where no script turns it into "5 s ago".
     expect(job.locator("time").first).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$"))
-    # There is nothing to see that only a script could fill.
+    # There is nothing to see that only a script could fill, or make work.
+    expect(plain.get_by_role("button", name="Copy")).to_have_count(0)
     plain.get_by_role("link", name="Queues", exact=True).click()
     expect(plain.locator("#charts")).to_be_hidden()
     expect(plain.locator("#live")).to_be_hidden()

@@ -12,10 +12,11 @@ from jobs.catalogue import JOB_TYPES, QUEUES
 from jobs.ledger import audit, failures, queries, schedules
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
+from webapp.auth.actor import actor
 from webapp.models import AuditQuery, JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
 from webapp.operations import belongings_of, find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
-from webapp.pages import forms, story
+from webapp.pages import curl, forms, story
 from webapp.pages.fragments import around_html, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
 from webapp.problems import checked
@@ -63,7 +64,6 @@ def jobs_page(form: forms.Form | None = None) -> Response:
     """Show the jobs, and a form to submit one; with a ``form``, the one that was sent with its errors."""
     query = checked(ListQuery, {name: text for name, text in request.args.items() if text})
     prefix = query.q.strip().lower() if query.q else None
-    name = request.args.get("form", "heavy")
     jobs, older = list_jobs(query, prefix)
     with ledger().reading() as connection:
         counts = tally.counts(connection)
@@ -71,8 +71,8 @@ def jobs_page(form: forms.Form | None = None) -> Response:
     return _page(
         "jobs.html",
         422 if form else 200,
-        form=form or forms.blank(forms.SUBMIT, name if name in JOB_TYPES else "heavy"),
-        opened=form is not None or "form" in request.args,
+        form=form or _form_asked_for(),
+        opened=form is not None or not {"form", "again"}.isdisjoint(request.args),
         job_types=JOB_TYPES,
         tabs=TABS,
         counts=counts,
@@ -83,6 +83,19 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         older=older,
         end=jobs[-1].seq if older else None,
     )
+
+
+def _form_asked_for() -> forms.Form:
+    """Return the form for the kind that the address names, or with the parameters of the job that is to run again.
+
+    Raises a 404 problem for a job that there is not.
+    """
+    again = request.args.get("again")
+    job = find_job(again) if again else None
+    if job is not None and job.type in JOB_TYPES:
+        return forms.filled(forms.SUBMIT, job)
+    name = request.args.get("form")
+    return forms.blank(forms.SUBMIT, name if name in JOB_TYPES else "heavy")
 
 
 def queues_page() -> Response:
@@ -105,16 +118,19 @@ def job_page(task_id: str) -> Response:
             if entry.action in ("cancel", "retry") and entry.outcome == "done"
         ]
     moments = story.told(job, more.past)
+    login = actor() is not None
     return _page(
         "job.html",
         row=job,
         moments=moments,
-        bar=story.bar(moments),
+        lanes=story.lanes(moments),
         traceback=more.traceback,
         repeats=repeats,
         retried_as=more.retried_as,
         done_by=done_by,
-        address=request.host_url,
+        job_types=JOB_TYPES,
+        look=curl.look(request.host_url, job, login=login),
+        submit=curl.submit(request.host_url, job, login=login),
     )
 
 

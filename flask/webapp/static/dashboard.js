@@ -3,6 +3,7 @@
 //   data-live   a part that is kept up to date
 //   data-part   a part that the answer to a form in it replaces: the same form with its errors, for instance
 import { Chart } from "./chart.js";
+import "./copy.js";
 import "./keys.js";
 
 // In milliseconds
@@ -413,10 +414,6 @@ async function send(form) {
 	const part = form.closest("[data-part]");
 	const fresh = part && page.getElementById(part.id);
 	if (fresh) {
-		for (const input of form.querySelectorAll("input[type=datetime-local]")) {
-			const same = fresh.querySelector(`[id="${input.id}"]`);
-			if (same) same.value = input.value;
-		}
 		replace(part, fresh);
 		prepareForms();
 		fresh.querySelector("[aria-invalid]")?.focus();
@@ -458,6 +455,12 @@ document.addEventListener("change", (event) => {
 // Times are entered in the viewer's own zone, and errors stand beside the fields: the browser need not show its own.
 function prepareForms() {
 	for (const zone of document.querySelectorAll(".zone")) zone.textContent = "your time";
+	for (const input of document.querySelectorAll("[data-utc]")) {
+		const moment = new Date(`${input.dataset.utc.replace("Z", "")}Z`);
+		if (isNaN(moment)) continue;
+		input.value = new Date(moment - moment.getTimezoneOffset() * 60_000).toISOString().slice(0, -1);
+		input.removeAttribute("data-utc"); // once is enough
+	}
 	for (const form of document.forms) form.noValidate = form.method === "post";
 }
 
