@@ -23,6 +23,7 @@ ENTRIES: dict[str, tuple[dict[str, str], str]] = {
     # No job is so old.
     "cancel_jobs": ({"created_to": "2000-01-01T00:00"}, '"cancelled": 0'),
     "retry_jobs": ({"created_to": "2000-01-01T00:00"}, '"submitted": 0'),
+    "delete_failures": ({"failure": "0123456789abcdef"}, '"deleted": 0'),
     # The last one, so that it is still under way when all have been submitted
     "csv_processing": ({"num_rows": "100", "processing_time": "5"}, '"average"'),
 }

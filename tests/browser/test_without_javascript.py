@@ -169,3 +169,20 @@ def test_a_todo_from_beginning_to_end(plain: Page, watch: Watch) -> None:
     item.get_by_role("button", name="Delete").click()
     expect(plain.locator("#notice")).to_contain_text("Deleted")
     expect(item).to_have_count(0)
+
+
+def test_a_group_of_failures_is_deleted_by_a_second_click(stack: Stack, plain: Page) -> None:
+    task_id = stack.submit("divide", a=1, b=0)
+    stack.wait_state(task_id, "FAILURE")
+    group = stack.http.get(f"/flask/tasks/{task_id}").json()["failure"]
+    plain.goto("/flask/failures")
+    place = plain.locator(f"#delete-{group}")
+    delete = place.get_by_role("button", name="for good")
+    expect(delete).to_be_hidden()
+    place.get_by_text("Delete all").click()
+    delete.click()
+    job = plain.locator("#job")
+    until(plain, lambda: job.get_attribute("data-state") == "SUCCESS")
+    expect(plain.locator("#result")).to_contain_text("deleted")
+    assert stack.http.get(f"/flask/tasks/{task_id}").status_code == 404
+    assert group not in stack.http.get("/flask/failures").text

@@ -50,6 +50,12 @@ def retry_failures(key: str) -> Response:
     return _see(f"/flask/tasks/{operations.retry_failures(key)}", "accepted")
 
 
+@blueprint.post("/ui/failures/<key>/delete")
+def delete_failures(key: str) -> Response:
+    """Delete all jobs of a group of failures."""
+    return _see(f"/flask/tasks/{operations.delete_failures(key)}", "accepted")
+
+
 @blueprint.post("/ui/queues/<name>/<any(pause, resume):action>")
 def pause_queue(name: str, action: str) -> Response:
     """Pause a queue, or have it go on."""

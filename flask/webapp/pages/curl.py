@@ -9,7 +9,7 @@ from jobs.ledger.records import Job, Priority
 
 
 def look(address: str, job: Job, *, login: bool) -> str:
-    """Return the command that asks for everything about a job. ``address`` is that of the stack, and ends in a slash."""
+    """Return the command that asks for everything about a job. ``address`` is the stack's, with a slash at its end."""
     return _curl(f"{address}flask/tasks/{job.id}", login)
 
 

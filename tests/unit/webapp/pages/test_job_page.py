@@ -28,6 +28,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "image_processing": {"num_images": 1, "width": 100, "height": 200},
     "cancel_jobs": {"status": ["PENDING", "RETRY"], "created_to": "2026-01-01T00:00:00Z"},
     "retry_jobs": {"task_type": "divide", "failure": "0123456789abcdef"},
+    "delete_failures": {"failure": "0123456789abcdef"},
 }
 
 
