@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
@@ -26,7 +27,7 @@ from webapp.models import (
     TodoChange,
     TodosQuery,
 )
-from webapp.paging import cursor_after, position_of
+from webapp.paging import cursor_after, cursor_before, place_of, position_of
 from webapp.problems import Problem, checked, field_problem
 from webapp.request_id import request_id
 
@@ -62,20 +63,40 @@ def belongings_of(connection: Connection, job: Job) -> Belongings:
     )
 
 
-def list_jobs(query: JobsQuery, id_prefix: str | None = None) -> tuple[list[Job], str | None]:
-    """Return a page of jobs, newest first, and the cursor of the next one. Raises a 422 problem for a wrong cursor."""
+class JobsPage(NamedTuple):
+    """A page of jobs, newest first, and the cursors of the pages of older and of newer jobs, if there are any."""
+
+    jobs: list[Job]
+    older: str | None
+    newer: str | None
+
+
+def list_jobs(query: JobsQuery, id_prefix: str | None = None) -> JobsPage:
+    """Return a page of jobs. Raises a 422 problem for a wrong cursor."""
+    word, position = place_of(query.cursor) if query.cursor is not None else ("after", None)
     with ledger().reading() as connection:
-        found = queries.page(
+        page = partial(
+            queries.page,
             connection,
-            limit=query.limit + 1,  # one more tells whether there is a next page
-            before=position_of(query.cursor) if query.cursor is not None else None,
             in_states=query.status,
             of_type=query.task_type,
             id_prefix=id_prefix,
             failure=query.failure,
+            scheduled=query.scheduled,
         )
-    shown = found[: query.limit]
-    return shown, cursor_after(shown[-1].seq) if len(found) > query.limit else None
+        # One job more tells whether there is another page in that direction.
+        if word == "before":
+            found = page(limit=query.limit + 1, after=position)
+            jobs = found[-query.limit :]
+            newer = len(found) > query.limit
+            older = bool(page(limit=1, before=jobs[-1].seq if jobs else (position or 0) + 1))
+        else:
+            found = page(limit=query.limit + 1, before=position)
+            jobs = found[: query.limit]
+            older = len(found) > query.limit
+            newer = position is not None and bool(page(limit=1, after=jobs[0].seq if jobs else position - 1))
+    first, last = (jobs[0].seq, jobs[-1].seq) if jobs else (position or 0, position or 0)
+    return JobsPage(jobs, cursor_after(last) if older else None, cursor_before(first) if newer else None)
 
 
 def cancel_job(task_id: str) -> Job:

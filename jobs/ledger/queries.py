@@ -16,6 +16,8 @@ from sqlalchemy import (
     case,
     func,
     literal,
+    not_,
+    or_,
     select,
     union_all,
 )
@@ -46,12 +48,17 @@ def page(
     *,
     limit: int,
     before: int | None = None,
+    after: int | None = None,
     in_states: Sequence[State] | None = None,
     of_type: str | None = None,
     id_prefix: str | None = None,
     failure: str | None = None,
+    scheduled: bool | None = None,
 ) -> list[Job]:
     """Return up to ``limit`` jobs, newest first; ``before`` is the ``seq`` of the last job of the page before.
+
+    With ``after``, the ``seq`` of the first job of another page, those that were accepted next after it.
+    ``scheduled``: only jobs that wait for their time, or only all others.
 
     With an ``id_prefix`` of four characters or more, those whose id starts so. ``failure`` is the key of a group of
     failed jobs.
@@ -61,14 +68,21 @@ def page(
             each
             for each in _with_id_prefix(connection, id_prefix)
             if (before is None or each.seq < before)
+            and (after is None or each.seq > after)
+            and (scheduled is None or each.scheduled == scheduled)
             and (in_states is None or each.state in in_states)
             and (of_type is None or each.type == of_type)
             and (failure is None or each.failure == failure)
         ]
-        return sorted(found, key=lambda each: each.seq, reverse=True)[:limit]
-    newest = select(job).order_by(job.c.seq.desc()).limit(limit)
+        found.sort(key=lambda each: each.seq, reverse=True)
+        return found[:limit] if after is None else found[-limit:]
+    newest = select(job).order_by(job.c.seq.desc() if after is None else job.c.seq).limit(limit)
     if before is not None:
         newest = newest.where(job.c.seq < before)
+    if after is not None:
+        newest = newest.where(job.c.seq > after)
+    if scheduled is not None:
+        newest = newest.where(_scheduled() if scheduled else or_(job.c.due_at.is_(None), not_(_scheduled())))
     if failure is not None:
         # All jobs of a group have one state and one kind. So other filters fit all of them or none.
         if in_states is not None and State.FAILURE not in in_states:
@@ -76,13 +90,19 @@ def page(
         if of_type is not None and of_type != _kind_of_group(connection, failure):
             return []
         newest = newest.where(job.c.failure == failure)
+    elif scheduled:
+        if in_states is not None and State.PENDING not in in_states:
+            return []
+        if of_type is not None:
+            newest = newest.where(job.c.type == of_type)
     elif in_states is not None or of_type is not None:
         chosen = in_states or tuple(State)
         types = [of_type] if of_type is not None else _types(connection, chosen)
         if not types:
             return []
         newest = newest.where(job.c.seq.in_(_newest_of(newest, chosen, types)))
-    return _jobs(connection.execute(newest))
+    found = _jobs(connection.execute(newest))
+    return found if after is None else found[::-1]
 
 
 def _kind_of_group(connection: Connection, failure: str) -> str | None:
@@ -153,6 +173,18 @@ def scheduled(connection: Connection) -> dict[str, int]:
     later = time.time() + RELAY_GRACE  # what has just been accepted is due that soon
     statement = select(job.c.queue, func.count().label("jobs")).where(job.c.due_at > later).group_by(job.c.queue)
     return _per_queue(connection.execute(statement))
+
+
+def count_scheduled(connection: Connection) -> int:
+    """Count the jobs that wait for their time."""
+    return connection.execute(select(func.count()).where(_scheduled())).scalar_one()
+
+
+def _scheduled() -> ColumnElement[bool]:
+    """Return the condition that a job waits for its time; :attr:`Job.scheduled` says the same."""
+    later = time.time() + RELAY_GRACE  # what has just been accepted is due that soon
+    # Concatenated, so that SQLite looks at the jobs that are due later, and not at all that wait.
+    return and_(job.c.due_at > later, job.c.state.concat("") == State.PENDING)
 
 
 def due(connection: Connection, limit: int) -> list[DueJob]:

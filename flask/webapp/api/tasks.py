@@ -17,8 +17,8 @@ blueprint = APIBlueprint("tasks", __name__, tag="Jobs")
 
 def page_answer(query: JobsQuery) -> Response:
     """Answer with a page of jobs."""
-    jobs, after = list_jobs(query)
-    return jsonify(data=[job_view(job) for job in jobs], next=after)
+    page = list_jobs(query)
+    return jsonify(data=[job_view(job) for job in page.jobs], next=page.older, previous=page.newer)
 
 
 @blueprint.get("/tasks")

@@ -1,7 +1,10 @@
 """The pages for people, at the addresses that give programs JSON."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from apiflask import APIBlueprint
 from flask import Response, request
@@ -19,6 +22,7 @@ from webapp.operations import belongings_of, find_job, list_audit, list_failures
 from webapp.pages import curl, forms, story
 from webapp.pages.fragments import around_html, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
+from webapp.paging import cursor_before
 from webapp.problems import checked
 from webapp.rendering import render
 
@@ -64,7 +68,8 @@ def jobs_page(form: forms.Form | None = None) -> Response:
     """Show the jobs, and a form to submit one; with a ``form``, the one that was sent with its errors."""
     query = checked(ListQuery, {name: text for name, text in request.args.items() if text})
     prefix = query.q.strip().lower() if query.q else None
-    jobs, older = list_jobs(query, prefix)
+    found = list_jobs(query, prefix)
+    asked = asked_for(query)
     with ledger().reading() as connection:
         counts = tally.counts(connection)
         group = failures.find(connection, query.failure) if query.failure else None
@@ -79,9 +84,13 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         query=query,
         prefix=prefix or "",
         group=group,
-        rows=rows_html(jobs),
-        older=older,
-        end=jobs[-1].seq if older else None,
+        asked=asked,
+        address=partial(address, asked),
+        rows=rows_html(found.jobs),
+        older=found.older,
+        newer=cursor_before(found.jobs[0].seq) if found.jobs else None,
+        has_newer=found.newer is not None,
+        end=found.jobs[-1].seq if found.older else None,
     )
 
 
@@ -96,6 +105,21 @@ def _form_asked_for() -> forms.Form:
         return forms.filled(forms.SUBMIT, job)
     name = request.args.get("form")
     return forms.blank(forms.SUBMIT, name if name in JOB_TYPES else "heavy")
+
+
+def asked_for(query: ListQuery) -> dict[str, str]:
+    """Return what a list of jobs is asked for, as its links have it, without its place in the list."""
+    given = query.model_dump(mode="json", exclude={"cursor"}, exclude_defaults=True)
+    return {name: text for name, value in given.items() if (text := _as_text(value))}
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else value if isinstance(value, str) else json.dumps(value)
+
+
+def address(asked: Mapping[str, str], **changes: str | None) -> str:
+    """Return the address of a list of jobs that is asked for the same, with some changes."""
+    return "/flask?" + urlencode({name: text for name, text in {**asked, **changes}.items() if text})
 
 
 def queues_page() -> Response:
