@@ -17,16 +17,11 @@ from webapp.auth import trail
 from webapp.auth.actor import who
 from webapp.auth.trail import noted
 from webapp.intake import intake, new_job
-from webapp.models import (
-    AuditQuery,
-    JobsQuery,
-    NewSchedule,
-    NewTodo,
-    ScheduleChange,
-    Submission,
-    TodoChange,
-    TodosQuery,
-)
+from webapp.models.jobs import JobsQuery
+from webapp.models.schedules import NewSchedule, ScheduleChange
+from webapp.models.service import AuditQuery
+from webapp.models.submissions import Submission
+from webapp.models.todos import NewTodo, TodoChange, TodosQuery
 from webapp.paging import cursor_after, cursor_before, place_of, position_of
 from webapp.problems import Problem, checked, field_problem
 from webapp.request_id import request_id

@@ -5,7 +5,8 @@ from flask import Response, jsonify
 
 from webapp.api.openapi import error_responses
 from webapp.api.submission import accepted_answer
-from webapp.models import Accepted, FailureList
+from webapp.models.failures import FailureList
+from webapp.models.submissions import Accepted
 from webapp.operations import delete_failures, list_failures
 from webapp.views import failure_view
 

@@ -11,7 +11,8 @@ from jobs.catalogue import JOB_TYPES
 from webapp import operations
 from webapp.auth import csrf
 from webapp.intake import intake, new_job
-from webapp.models import NewTodo, ScheduleChange, TodoChange
+from webapp.models.schedules import ScheduleChange
+from webapp.models.todos import NewTodo, TodoChange
 from webapp.pages import forms
 from webapp.pages.pages import jobs_page, schedules_page, todos_page
 from webapp.paging import cursor_after, position_of

@@ -15,7 +15,8 @@ from typing import Any
 from jobs.catalogue import JOB_TYPES, JobType
 from jobs.ledger.records import Job, Priority
 from jobs.numbers import plain
-from webapp.models import NewSchedule, Submission
+from webapp.models.schedules import NewSchedule
+from webapp.models.submissions import Submission
 from webapp.problems import Problem, checked
 
 #: Texts that may be longer than this get a field of several lines.

@@ -16,7 +16,9 @@ from jobs.ledger import audit, failures, queries, schedules
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
 from webapp.auth.actor import actor
-from webapp.models import AuditQuery, JobsQuery, TodosQuery
+from webapp.models.jobs import JobsQuery
+from webapp.models.service import AuditQuery
+from webapp.models.todos import TodosQuery
 from webapp.negotiation import wants_html
 from webapp.operations import belongings_of, find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
 from webapp.pages import curl, forms, story

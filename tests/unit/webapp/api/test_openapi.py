@@ -8,7 +8,7 @@ import pytest
 from apiflask import APIFlask
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from webapp.models import Submission
+from webapp.models.submissions import Submission
 
 from jobs.catalogue import JOB_TYPES
 
