@@ -212,6 +212,16 @@ class RetryFilter(_JobFilter):
     )
 
 
+class FailureFilter(Params):
+    """Parameters of ``delete_failures``."""
+
+    failure: str = Field(
+        pattern=FAILURE_KEY,
+        description="The group of failures: a `key` of `/failures`.",
+        examples=["3f2a99bc0142d7e8"],
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobType:
     """One kind of job."""
@@ -293,6 +303,14 @@ JOB_TYPES = {
             queue=ARITHMETIC,
             params=RetryFilter,
             summary="Run all failed or cancelled jobs that match once more, as new jobs.",
+            control=True,
+            time_limit=3600,
+        ),
+        JobType(
+            name="delete_failures",
+            queue=ARITHMETIC,
+            params=FailureFilter,
+            summary="Delete all jobs of a group of failures, for good.",
             control=True,
             time_limit=3600,
         ),

@@ -70,10 +70,30 @@ def test_each_page_says_which_version_it_is(page: Page, watch: Watch, path: str)
 def test_the_command_of_a_jobs_page_can_be_copied(stack: Stack, page: Page) -> None:
     task_id = stack.submit_heavy()
     page.goto(f"/flask/tasks/{task_id}")
-    command = page.locator("code", has_text="curl")
-    expect(command).to_have_text(f"curl {stack.url}/flask/tasks/{task_id}")
-    answer = subprocess.run([*command.inner_text().split(), "--silent"], capture_output=True, check=True)
-    assert json.loads(answer.stdout)["task_id"] == task_id
+    commands = [page.locator(f"#{id_}").inner_text() for id_ in ("look", "again")]
+    assert commands[0] == f"curl {stack.url}/flask/tasks/{task_id}"
+    look, again = (
+        json.loads(subprocess.run(["bash", "-c", f"{command} --silent"], capture_output=True, check=True).stdout)
+        for command in commands
+    )
+    assert look["task_id"] == task_id
+    repeat = stack.http.get(f"/flask/tasks/{again['task_id']}").json()
+    assert (repeat["task_type"], repeat["input_params"]) == (look["task_type"], look["input_params"])
+
+
+def test_a_text_of_a_jobs_page_is_copied_though_it_is_folded(stack: Stack, page: Page) -> None:
+    task_id = stack.submit("text", text="a <b>long</b> text\n" * 100)
+    page.goto(f"/flask/tasks/{task_id}")
+    params = page.locator("#params")
+    expect(params).to_be_hidden()
+    page.get_by_role("button", name="Copy Parameters").click()
+    expect(page.get_by_role("button", name="Copied Parameters")).to_be_visible()
+    copied = params.text_content()
+    page.goto("/flask?form=text")
+    field = page.locator("#text-text")
+    field.fill("")
+    field.press("Control+v")
+    expect(field).to_have_value(str(copied))
 
 
 @pytest.mark.parametrize("path", ["/flask/tasks/unknown", "/flask/nowhere", "/nowhere"])

@@ -6,7 +6,7 @@ from apiflask import APIBlueprint, APIFlask
 from flask import Response, current_app, jsonify
 
 from jobs.settings import settings
-from webapp.models import ProblemView
+from webapp.models.service import ProblemView
 
 blueprint = APIBlueprint(
     "documentation", __name__, enable_openapi=False, static_folder="../static", static_url_path="/static"

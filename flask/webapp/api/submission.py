@@ -11,7 +11,7 @@ from jobs.catalogue import JOB_TYPES, JobType, Params
 from jobs.ledger.records import IdempotencyKey, ids_after, new_id
 from webapp.api.openapi import error_responses
 from webapp.intake import intake, new_job
-from webapp.models import Accepted, AcceptedBatch, Batch, IdempotencyHeader, Submission
+from webapp.models.submissions import Accepted, AcceptedBatch, Batch, IdempotencyHeader, Submission
 from webapp.negotiation import wants_html
 
 blueprint = APIBlueprint("submission", __name__, tag="Submit")

@@ -8,7 +8,7 @@ import pytest
 from apiflask import APIFlask
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from webapp.models import Submission
+from webapp.models.submissions import Submission
 
 from jobs.catalogue import JOB_TYPES
 from tests.support.project import ROOT
@@ -23,6 +23,7 @@ NOT_DESCRIBED = {
     "POST /flask/ui/submit/{name}",
     "POST /flask/ui/tasks/{task_id}/cancel",
     "POST /flask/ui/tasks/{task_id}/retry",
+    "POST /flask/ui/failures/{key}/delete",
     "POST /flask/ui/failures/{key}/retry",
     "POST /flask/ui/queues/{name}/{action}",
     "POST /flask/ui/schedules/{name}",
@@ -46,6 +47,7 @@ PROMISED = {
     "POST /flask/tasks/cancel",
     "POST /flask/tasks/retry",
     "GET /flask/failures",
+    "DELETE /flask/failures/{key}",
     "GET /flask/schedules",
     "POST /flask/schedules",
     "GET /flask/schedules/{name}",
