@@ -2,8 +2,8 @@
 
 from jobs.ledger.records import Role
 
-#: Open to everybody: whether the web answers, the figures (which Nginx does not pass on), the way in, the documentation,
-#: and how somebody wants to see the pages.
+#: Open to everybody: whether the web answers, the figures (which Nginx does not pass on), the way in, the
+#: documentation, and how somebody wants to see the pages.
 OPEN = {
     "health.web",
     "scrape.metrics",

@@ -1,7 +1,7 @@
 """Many jobs at once: chosen in the list, counted, confirmed, and undone as long as that is possible.
 
-A job does it, see :mod:`jobs.ledger.bulk`. It begins a few seconds later: to undo it is to withdraw that job, and there is
-nothing that is done only in part.
+A job does it, see :mod:`jobs.ledger.bulk`. It begins a few seconds later: to undo it is to withdraw that job, and there
+is nothing that is done only in part.
 """
 
 from datetime import UTC, datetime, timedelta
