@@ -27,7 +27,7 @@ from webapp.api import (
     workers,
 )
 from webapp.auth import sessions
-from webapp.pages import actions, admin, live, login, pages
+from webapp.pages import actions, admin, bulk, documents, live, login, pages
 from webapp.quota import say_what_is_left
 
 
@@ -49,7 +49,8 @@ def create_app() -> APIFlask:
         app.before_request(gate.check)
         if settings().token_submissions:
             app.after_request(say_what_is_left)
-    app.register_blueprint(scrape.blueprint)  # not below /flask
+    for module in (scrape, documents):  # not below /flask
+        app.register_blueprint(module.blueprint)
     for_programs = (
         home,
         submission,
@@ -65,7 +66,7 @@ def create_app() -> APIFlask:
         health,
         compatibility,
     )
-    for_people = (pages, actions, live)
+    for_people = (pages, actions, bulk, live)
     for_administrators = (login, admin, audit) if settings().auth else ()
     for module in (*for_programs, *for_people, *for_administrators):
         app.register_blueprint(module.blueprint, url_prefix="/flask")

@@ -11,7 +11,8 @@ from jobs.catalogue import JOB_TYPES, JobType
 from jobs.histogram import Histogram, quantile
 from jobs.ledger import summaries
 from jobs.ledger.database import ledger
-from jobs.ledger.summaries import WINDOWS, History, Summary, Window
+from jobs.ledger.summaries import History, Summary
+from jobs.windows import WINDOWS, Window
 from webapp.problems import Problem
 from webapp.views import timestamp
 

@@ -86,10 +86,13 @@ def _find(shown: str) -> _Program | None:
         return None
     if not token.expired and (token.last_used_at or 0) < time.time() - tokens.USED_EVERY:
         intake().write(lambda connection: tokens.note_use(connection, token.name))
-    still_in = lambda: _program(shown) is not None
-    return _Program(
-        token, Actor(who=f"token {token.name}", role=Role.of(token.role), token=token.name, still_in=still_in)
+    actor = Actor(
+        who=f"token {token.name}",
+        role=Role.of(token.role),
+        token=token.name,
+        still_in=lambda: _program(shown) is not None,
     )
+    return _Program(token, actor)
 
 
 _programs = Remembered(_find)

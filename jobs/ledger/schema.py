@@ -286,6 +286,8 @@ todo = Table(
     Column("text", String(500), nullable=False),
     Column("done", Boolean, nullable=False),
     Column("created_at", Float, nullable=False),
+    # NULL: it is there. A deleted one can be restored for a while.
+    Column("deleted_at", Float),
     sqlite_autoincrement=True,
 )
 

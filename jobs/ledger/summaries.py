@@ -17,9 +17,9 @@ from jobs.histogram import Histogram, bucket
 from jobs.ledger.database import Ledger
 from jobs.ledger.schema import attempt, job, mark, summary
 from jobs.states import State
+from jobs.windows import HOUR, MINUTE, Window
 
-#: Seconds of a slot, and how many of them are kept.
-MINUTE, HOUR = 60, 3600
+#: How many slots are kept, by their seconds.
 KEPT = {MINUTE: 120, HOUR: 8 * 24}
 
 #: Jobs that are read at once.
@@ -37,30 +37,6 @@ _ENDED = select(
     case((job.c.attempts > 1, _FIRST_RUN), else_=job.c.started_at).label("first_run_at"),
     case((job.c.run_at > job.c.created_at, job.c.run_at), else_=job.c.created_at).label("ready_at"),
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """A stretch of time up to now, in slots: the present one, which is not over, and those before it."""
-
-    name: str
-    span: int
-    slots: int
-
-    def first_slot(self, now: float) -> int:
-        """Return the number of the slot with which it begins."""
-        return int(now // self.span) - self.slots + 1
-
-
-#: By the name that people and programs use.
-WINDOWS = {
-    window.name: window
-    for window in (
-        Window(name="1h", span=MINUTE, slots=60),
-        Window(name="24h", span=HOUR, slots=24),
-        Window(name="7d", span=HOUR, slots=7 * 24),
-    )
-}
 
 
 @dataclass(kw_only=True)

@@ -4,10 +4,10 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 
 from jobs.ledger.database import ledger
-from jobs.ledger.summaries import WINDOWS
+from jobs.windows import WINDOWS
 from webapp.api.openapi import error_responses
 from webapp.figures import figures_view, find_kind, kind_view, kinds_in, slots_view, windows_of
-from webapp.figures_models import KindDetail, KindList, WindowQuery
+from webapp.models.kinds import KindDetail, KindList, WindowQuery
 
 blueprint = APIBlueprint("kinds", __name__, tag="Service")
 

@@ -10,8 +10,7 @@ from jobs.catalogue import JOB_TYPES
 from jobs.ledger import samples
 from jobs.ledger.database import ledger
 from webapp.api.openapi import error_responses
-from webapp.figures_models import HistoryQuery, QueueDetail
-from webapp.models import HistoryView, QueueState, QueuesView
+from webapp.models.service import HistoryQuery, HistoryView, QueueDetail, QueueState, QueuesView
 from webapp.operations import check_queue, pause_queue
 from webapp.views import history_view, queue_view
 from webapp.workers import takers

@@ -5,7 +5,7 @@ from flask import Response, jsonify
 
 from jobs.ledger.database import ledger
 from webapp.api.openapi import error_responses
-from webapp.figures_models import WorkerDetail, WorkerList, WorkerState
+from webapp.models.workers import WorkerDetail, WorkerList, WorkerState
 from webapp.workers import drain_worker, find_worker, registered, worker_detail, worker_view
 
 blueprint = APIBlueprint("workers", __name__, tag="Service")

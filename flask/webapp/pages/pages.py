@@ -1,24 +1,24 @@
 """The pages for people, at the addresses that give programs JSON."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 from apiflask import APIBlueprint
 from flask import Response, request
-from pydantic import ConfigDict, Field
 
 from jobs import slots
 from jobs.catalogue import JOB_TYPES, QUEUES
 from jobs.ledger import audit, failures, queries, schedules
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
-from jobs.ledger.summaries import WINDOWS
+from jobs.windows import WINDOWS
+from webapp.auth.actor import actor
 from webapp.figures import find_kind, kinds_in, windows_of
-from webapp.figures_models import WindowQuery
-from webapp.models import AuditQuery, JobsQuery, TodosQuery
+from webapp.models.kinds import WindowQuery
+from webapp.models.service import AuditQuery
+from webapp.models.todos import TodosQuery
 from webapp.negotiation import wants_html
 from webapp.operations import (
     belongings_of,
@@ -30,8 +30,9 @@ from webapp.operations import (
     list_schedules,
     list_todos,
 )
-from webapp.pages import forms, story
-from webapp.pages.fragments import around_html, newest_samples, panel_html, rows_html
+from webapp.pages import curl, forms, story
+from webapp.pages.asked import address, asked_for, list_query, possible
+from webapp.pages.fragments import around_html, following_html, newest_samples, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
 from webapp.paging import cursor_before
 from webapp.problems import checked
@@ -40,14 +41,14 @@ from webapp.workers import find_worker, recent_jobs, registered, takers
 
 blueprint = APIBlueprint("pages", __name__, enable_openapi=False)
 
-#: Characters of an id that a search needs.
-SHORTEST_SEARCH = 4
-
 #: How far back figures go, in words.
 WINDOW_WORDS = {"1h": "last hour", "24h": "last 24 hours", "7d": "last 7 days"}
 
 #: Slots of a schedule that its page shows.
 UPCOMING = 5
+
+#: What an address has only right after a form was posted.
+OF_MOMENT = ("following", "said", "deleted")
 
 #: What a page says after a form was posted; the address has only the word.
 NOTICES = {
@@ -61,15 +62,10 @@ NOTICES = {
     "added": "Added.",
     "saved": "Saved.",
     "deleted": "Deleted.",
+    "restored": "It is there again.",
+    "none": "No job is selected.",
+    "undone": "Undone: nothing was changed.",
 }
-
-
-class ListQuery(JobsQuery):
-    """Query of the page of jobs: that of the API, and a search."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    q: str | None = Field(None, min_length=SHORTEST_SEARCH, max_length=36)
 
 
 @blueprint.before_app_request
@@ -80,21 +76,26 @@ def page_for_browsers() -> Response | None:
     return _PAGES[request.endpoint](**(request.view_args or {}))
 
 
+@blueprint.get("/docs")
+def docs() -> str:
+    """Show the API, with a way to try each route; also while the ledger does not answer."""
+    return render("docs.html")
+
+
 def jobs_page(form: forms.Form | None = None) -> Response:
     """Show the jobs, and a form to submit one; with a ``form``, the one that was sent with its errors."""
-    query = checked(ListQuery, {name: text for name, text in request.args.items() if text})
+    query = list_query()
     prefix = query.q.strip().lower() if query.q else None
-    name = request.args.get("form", "heavy")
     found = list_jobs(query, prefix)
     asked = asked_for(query)
     with ledger().reading() as connection:
         counts = tally.counts(connection)
         group = failures.find(connection, query.failure) if query.failure else None
-    return _page(
+    return show_page(
         "jobs.html",
         422 if form else 200,
-        form=form or forms.blank(forms.SUBMIT, name if name in JOB_TYPES else "heavy"),
-        opened=form is not None or "form" in request.args,
+        form=form or _form_asked_for(),
+        opened=form is not None or not {"form", "again"}.isdisjoint(request.args),
         job_types=JOB_TYPES,
         tabs=TABS,
         counts=counts,
@@ -103,6 +104,8 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         group=group,
         asked=asked,
         address=partial(address, asked),
+        possible=possible(query),
+        whole=not query.q and found.jobs,
         rows=rows_html(found.jobs),
         older=found.older,
         newer=cursor_before(found.jobs[0].seq) if found.jobs else None,
@@ -111,26 +114,24 @@ def jobs_page(form: forms.Form | None = None) -> Response:
     )
 
 
-def asked_for(query: ListQuery) -> dict[str, str]:
-    """Return what a list of jobs is asked for, as its links have it, without its place in the list."""
-    given = query.model_dump(mode="json", exclude={"cursor"}, exclude_defaults=True)
-    return {name: text for name, value in given.items() if (text := _as_text(value))}
+def _form_asked_for() -> forms.Form:
+    """Return the form for the kind that the address names, or with the parameters of the job that is to run again.
 
-
-def _as_text(value: Any) -> str:
-    return ",".join(value) if isinstance(value, list) else value if isinstance(value, str) else json.dumps(value)
-
-
-def address(asked: Mapping[str, str], **changes: str | None) -> str:
-    """Return the address of a list of jobs that is asked for the same, with some changes."""
-    return "/flask?" + urlencode({name: text for name, text in {**asked, **changes}.items() if text})
+    Raises a 404 problem for a job that there is not.
+    """
+    again = request.args.get("again")
+    job = find_job(again) if again else None
+    if job is not None and job.type in JOB_TYPES:
+        return forms.filled(forms.SUBMIT, job)
+    name = request.args.get("form")
+    return forms.blank(forms.SUBMIT, name if name in JOB_TYPES else "heavy")
 
 
 def queues_page() -> Response:
     """Show the queues and the workers."""
     with ledger().reading() as connection:
         panel = panel_html(connection)
-    return _page("queues.html", panel=panel, queue_names=list(QUEUES))
+    return show_page("queues.html", panel=panel, queue_names=list(QUEUES))
 
 
 def job_page(task_id: str) -> Response:
@@ -142,22 +143,25 @@ def job_page(task_id: str) -> Response:
         repeats = queries.find(connection, job.retry_of) if job.retry_of else None
         done_by = audit.done_to(connection, task_id, limit=20)
     moments = story.told(job, more.past)
-    return _page(
+    login = actor() is not None
+    return show_page(
         "job.html",
         row=job,
         moments=moments,
-        bar=story.bar(moments),
+        lanes=story.lanes(moments),
         traceback=more.traceback,
         repeats=repeats,
         retried_as=more.retried_as,
         done_by=done_by,
-        address=request.host_url,
+        job_types=JOB_TYPES,
+        look=curl.look(request.host_url, job, login=login),
+        submit=curl.submit(request.host_url, job, login=login),
     )
 
 
 def failures_page() -> Response:
     """Show the groups of failures."""
-    return _page("failures.html", rows=list_failures())
+    return show_page("failures.html", rows=list_failures())
 
 
 def kinds_page() -> Response:
@@ -165,13 +169,13 @@ def kinds_page() -> Response:
     query = checked(WindowQuery, {name: text for name, text in request.args.items() if name == "window"})
     with ledger().reading() as connection:
         rows = kinds_in(connection, WINDOWS[query.window])
-    return _page("kinds.html", rows=rows, window=query.window, windows=WINDOW_WORDS)
+    return show_page("kinds.html", rows=rows, window=query.window, windows=WINDOW_WORDS)
 
 
 def kind_page(name: str) -> Response:
     """Show what became of the jobs of a kind."""
     kind = find_kind(name)
-    return _page("kind.html", kind=kind, rows=windows_of(kind), windows=WINDOW_WORDS)
+    return show_page("kind.html", kind=kind, rows=windows_of(kind), windows=WINDOW_WORDS)
 
 
 def queue_page(name: str) -> Response:
@@ -180,7 +184,7 @@ def queue_page(name: str) -> Response:
     with ledger().reading() as connection:
         sample = newest_samples(connection).get(name)
         rows = kinds_in(connection, WINDOWS["24h"], name)
-    return _page(
+    return show_page(
         "queue.html",
         name=name,
         sample=sample,
@@ -195,7 +199,7 @@ def workers_page() -> Response:
     """Show the workers."""
     with ledger().reading() as connection:
         rows = registered(connection)
-    return _page("workers.html", rows=rows)
+    return show_page("workers.html", rows=rows)
 
 
 def worker_page(name: str) -> Response:
@@ -203,13 +207,13 @@ def worker_page(name: str) -> Response:
     with ledger().reading() as connection:
         found = find_worker(connection, name)
         recent = recent_jobs(connection, found.worker)
-    return _page("worker.html", row=found, recent=recent)
+    return show_page("worker.html", row=found, recent=recent)
 
 
 def schedules_page(form: forms.Form | None = None) -> Response:
     """Show the recurring jobs, and a form to add one; with a ``form``, the one that was sent with its errors."""
     name = request.args.get("form", "export")
-    return _page(
+    return show_page(
         "schedules.html",
         422 if form else 200,
         form=form or forms.blank(forms.SCHEDULE, name if name in JOB_TYPES else "export"),
@@ -233,7 +237,7 @@ def todos_page(
     """Show the to-dos; with an ``error``, that of a new one or of the one that was to be ``changed``."""
     query = checked(TodosQuery, {name: text for name, text in request.args.items() if name == "cursor" and text})
     todos, after = list_todos(query)
-    return _page(
+    return show_page(
         "todos.html",
         status,
         rows=todos,
@@ -243,6 +247,7 @@ def todos_page(
         error=error,
         changed=changed,
         text=text,
+        deleted=request.args.get("deleted", type=int),
     )
 
 
@@ -250,30 +255,35 @@ def audit_page() -> Response:
     """Show who did what."""
     query = checked(AuditQuery, {name: text for name, text in request.args.items() if text})
     rows, after = list_audit(query)
-    return _page("audit.html", rows=rows, after=after, who=query.who, subject=query.subject)
+    return show_page("audit.html", rows=rows, after=after, who=query.who, subject=query.subject)
 
 
 _PAGES: dict[str, Callable[..., Response]] = {
     "home.index": jobs_page,
     "tasks.listing": jobs_page,
     "tasks.show": job_page,
+    "kinds.listing": kinds_page,
+    "kinds.show": kind_page,
     "queues.listing": queues_page,
     "queues.show": queue_page,
     "workers.listing": workers_page,
     "workers.show": worker_page,
     "failures.listing": failures_page,
-    "kinds.listing": kinds_page,
-    "kinds.show": kind_page,
     "schedules.listing": schedules_page,
     "todos.listing": todos_page,
     "audit.listing": audit_page,
 }
 
 
-def _page(template: str, status: int = 200, **values: Any) -> Response:
+def show_page(template: str, status: int = 200, **values: Any) -> Response:
+    """Return a page, with what stands around its content."""
     notice = NOTICES.get(request.args.get("said", ""), "")
     with ledger().reading() as connection:
         around = around_html(connection)
+        followed = queries.find(connection, request.args.get("following", ""))
+    if followed is not None:
+        rest = urlencode([(name, text) for name, text in request.args.items(multi=True) if name not in OF_MOMENT])
+        around["following"] = following_html(followed, f"{request.path}?{rest}")
     answer = Response(render(template, notice=notice, **around, **values), status, mimetype="text/html")
     answer.headers["Cache-Control"] = "no-store"  # going back loads the page again, so that it shows what is now
     return answer

@@ -1,4 +1,5 @@
 // A chart of the last hour or day, in SVG: one area for each queue, on top of each other, with axes and a crosshair.
+import { IN_UTC } from "./times.js";
 
 const EDGE = { left: 38, right: 6, top: 8, bottom: 18 };
 const TICKS = 6; // parts of the time axis
@@ -17,7 +18,7 @@ function roundUp(value) {
 }
 
 const format = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat("en-GB", { timeZone: IN_UTC ? "UTC" : undefined, hour: "2-digit", minute: "2-digit" });
 
 export class Chart {
 	// `lines` has the name and the number (the colour) of each queue. `value` takes a queue's part of a sample and
@@ -55,7 +56,7 @@ export class Chart {
 			parts.push(element("text", { x: EDGE.left - 5, y: y(value) + 4, "text-anchor": "end" }, format.format(value)));
 		}
 		const tick = window.seconds / TICKS;
-		const zone = new Date().getTimezoneOffset() * 60; // full hours of the viewer's clock
+		const zone = IN_UTC ? 0 : new Date().getTimezoneOffset() * 60; // full hours of the viewer's clock
 		for (let at = Math.ceil((from - zone) / tick) * tick + zone; at < until; at += tick) {
 			if (this.x(at) < EDGE.left + 12 || this.x(at) > width - EDGE.right - 12) continue;
 			parts.push(element("text", { x: this.x(at), y: height - 3, "text-anchor": "middle" }, clock.format(at * 1000)));

@@ -13,8 +13,9 @@ from jobs.ledger import attempts, moves, summaries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, new_id
 from jobs.ledger.schema import job, summary
-from jobs.ledger.summaries import HOUR, MINUTE, WINDOWS, Summary, add_up, histories
+from jobs.ledger.summaries import Summary, add_up, histories
 from jobs.states import State
+from jobs.windows import HOUR, MINUTE, WINDOWS
 
 #: What the clock shows: thirty seconds after an hour has begun.
 NOW = 480_000 * 3600.0 + 30

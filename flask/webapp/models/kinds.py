@@ -1,11 +1,11 @@
-"""Answers of the API about kinds of jobs, queues and workers, as the OpenAPI document describes them."""
+"""Answers about kinds of jobs."""
 
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
-from jobs.ledger.summaries import WINDOWS
-from webapp.models import JobView, QueueView, Strict, Timestamp
+from jobs.windows import WINDOWS
+from webapp.models.common import Strict, Timestamp
 
 if TYPE_CHECKING:
     WindowName = str
@@ -78,51 +78,3 @@ class KindDetail(KindView):
     """A kind of job, and what became of its jobs."""
 
     windows: dict[str, KindWindow] = Field(description="By name: `1h`, `24h`, `7d`.")
-
-
-class WorkerView(BaseModel):
-    """A worker."""
-
-    name: str
-    alive: bool = Field(description="It has given a sign of life in the last seconds.")
-    queues: list[str] = Field(description="What it takes jobs from; empty if it takes no more.")
-    concurrency: int = Field(description="Jobs that it can run at once.")
-    running: int = Field(description="Jobs that it runs.")
-    started_at: Timestamp
-    seen_at: Timestamp
-    memory: int | None = Field(description="Bytes that its container uses.")
-    memory_limit: int | None = Field(description="Bytes that its container may use.")
-
-
-class WorkerList(BaseModel):
-    """The workers, by name."""
-
-    data: list[WorkerView]
-
-
-class WorkerDetail(WorkerView):
-    """A worker, and its jobs."""
-
-    running_jobs: list[JobView]
-    recent_jobs: list[JobView] = Field(description="Among the last 1,000 jobs that ended, the newest of this worker.")
-
-
-class WorkerState(BaseModel):
-    """A worker that takes no more jobs."""
-
-    name: str
-    queues: list[str]
-
-
-class QueueDetail(QueueView):
-    """One queue now, the kinds of jobs that wait in it, and who takes them."""
-
-    rabbitmq: str = Field(description="`ok`, or why it does not answer.")
-    kinds: list[str]
-    workers: list[str]
-
-
-class HistoryQuery(Strict):
-    """Query of the history of the queues."""
-
-    window: Literal["10m", "1h", "24h"] = Field("10m", description="How far it goes back.")
