@@ -114,7 +114,16 @@ def test_the_dashboard_is_light(open_page: OpenPage) -> None:
     page.goto("/flask")
     live(page)
     loaded = {answer.url.rpartition("/")[2]: answer for answer in answers if not answer.url.endswith("/live")}
-    assert {"flask", "tokens.css", "base.css", "jobs.css", "list.css", "inter.woff2", "dashboard.js", "list.js"} <= loaded.keys()
+    assert {
+        "flask",
+        "tokens.css",
+        "base.css",
+        "jobs.css",
+        "list.css",
+        "inter.woff2",
+        "dashboard.js",
+        "list.js",
+    } <= loaded.keys()
     weights = {name: answer.request.sizes()["responseBodySize"] for name, answer in loaded.items()}
     assert sum(weights.values()) < HEAVIEST, weights
     large = [name for name, answer in loaded.items() if len(answer.body()) > 2_000 and name != "inter.woff2"]

@@ -92,6 +92,9 @@ def test_it_is_undone_before_it_begins_and_not_after(client: FlaskClient, ledger
         ("cancel?status=SUCCESS", {"all": "yes"}, 422, "nothing to cancel"),
         ("retry?status=STARTED", {"all": "yes"}, 422, "nothing to retry"),
         ("retry?q=abcd", {"all": "yes"}, 422, "select those"),
+        # Nothing but what the list shows:
+        ("cancel?failure=0123456789abcdef", {"all": "yes"}, 422, "nothing to cancel"),
+        ("retry?scheduled=true", {"all": "yes"}, 422, "nothing to retry"),
         ("retry", {"all": "yes"}, 200, "There is nothing to retry"),
         ("cancel?status=nonsense", {"all": "yes"}, 422, "status"),
         ("cancel/confirmed", {}, 422, "task_ids"),
