@@ -18,8 +18,8 @@ SHORTEST_SEARCH = 4
 #: What can be done, and to jobs in which states.
 POSSIBLE = {"cancel": tuple(state for state in State if state not in ENDED), "retry": RETRYABLE}
 
-#: What a filter of such jobs takes, and what does not choose jobs. With anything else that a list is asked for, more jobs
-#: could be meant than are shown.
+#: What a filter of such jobs takes, and what does not choose jobs. With anything else that a list is asked for, more
+#: jobs could be meant than are shown.
 UNDERSTOOD = {"status", "task_type", "scheduled", "failure", "limit"}
 
 
