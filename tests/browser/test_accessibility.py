@@ -47,6 +47,7 @@ PAGES: dict[str, Open] = {
     "to-dos": lambda page, jobs: page.goto("/flask/todos"),
     "schedules": lambda page, jobs: page.goto("/flask/schedules"),
     "failures": lambda page, jobs: page.goto("/flask/failures"),
+    "documentation": lambda page, jobs: page.goto("/docs/benchmarks.md"),
     "not found": lambda page, jobs: page.goto("/flask/tasks/unknown"),
 }
 

@@ -13,7 +13,8 @@ from jobs.catalogue import JOB_TYPES
 from webapp import operations, preferences
 from webapp.auth import csrf
 from webapp.intake import intake, new_job
-from webapp.models import NewTodo, ScheduleChange, TodoChange
+from webapp.models.schedules import ScheduleChange
+from webapp.models.todos import NewTodo, TodoChange
 from webapp.pages import forms
 from webapp.pages.pages import jobs_page, schedules_page, todos_page
 from webapp.paging import cursor_after, position_of
@@ -50,6 +51,12 @@ def retry(task_id: str) -> Response:
 def retry_failures(key: str) -> Response:
     """Run all jobs of a group of failures again."""
     return _see(f"/flask/tasks/{operations.retry_failures(key)}", "accepted")
+
+
+@blueprint.post("/ui/failures/<key>/delete")
+def delete_failures(key: str) -> Response:
+    """Delete all jobs of a group of failures."""
+    return _see(f"/flask/tasks/{operations.delete_failures(key)}", "accepted")
 
 
 @blueprint.post("/ui/queues/<name>/<any(pause, resume):action>")

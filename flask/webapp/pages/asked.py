@@ -9,7 +9,7 @@ from flask import request
 from pydantic import ConfigDict, Field
 
 from jobs.states import ENDED, RETRYABLE, State
-from webapp.models import JobsQuery
+from webapp.models.jobs import JobsQuery
 from webapp.problems import checked
 
 #: Characters of an id that a search needs.

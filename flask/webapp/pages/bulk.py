@@ -1,7 +1,7 @@
 """Many jobs at once: chosen in the list, counted, confirmed, and undone as long as that is possible.
 
-A job does it, see :mod:`jobs.ledger.bulk`. It begins a few seconds later: to undo it is to withdraw that job, and there is
-nothing that is done only in part.
+A job does it, see :mod:`jobs.ledger.bulk`. It begins a few seconds later: to undo it is to withdraw that job, and there
+is nothing that is done only in part.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from jobs.ledger import bulk
 from jobs.ledger.database import ledger
 from webapp import operations
 from webapp.intake import intake, new_job
-from webapp.pages.asked import ListQuery, address, asked_for, list_query, can_be_whole, possible
+from webapp.pages.asked import ListQuery, address, asked_for, can_be_whole, list_query, possible
 from webapp.pages.pages import show_page
 from webapp.problems import Problem, checked
 

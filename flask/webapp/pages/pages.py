@@ -13,10 +13,12 @@ from jobs.catalogue import JOB_TYPES, QUEUES
 from jobs.ledger import audit, failures, queries, schedules
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
-from webapp.models import AuditQuery, TodosQuery
+from webapp.auth.actor import actor
+from webapp.models.service import AuditQuery
+from webapp.models.todos import TodosQuery
 from webapp.negotiation import wants_html
 from webapp.operations import belongings_of, find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
-from webapp.pages import forms, story
+from webapp.pages import curl, forms, story
 from webapp.pages.asked import address, asked_for, can_be_whole, list_query, possible
 from webapp.pages.fragments import around_html, following_html, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
@@ -57,11 +59,16 @@ def page_for_browsers() -> Response | None:
     return _PAGES[request.endpoint](**(request.view_args or {}))
 
 
+@blueprint.get("/docs")
+def docs() -> str:
+    """Show the API, with a way to try each route; also while the ledger does not answer."""
+    return render("docs.html")
+
+
 def jobs_page(form: forms.Form | None = None) -> Response:
     """Show the jobs, and a form to submit one; with a ``form``, the one that was sent with its errors."""
     query = list_query()
     prefix = query.q.strip().lower() if query.q else None
-    name = request.args.get("form", "heavy")
     found = list_jobs(query, prefix)
     asked = asked_for(query)
     with ledger().reading() as connection:
@@ -70,8 +77,8 @@ def jobs_page(form: forms.Form | None = None) -> Response:
     return show_page(
         "jobs.html",
         422 if form else 200,
-        form=form or forms.blank(forms.SUBMIT, name if name in JOB_TYPES else "heavy"),
-        opened=form is not None or "form" in request.args,
+        form=form or _form_asked_for(),
+        opened=form is not None or not {"form", "again"}.isdisjoint(request.args),
         job_types=JOB_TYPES,
         tabs=TABS,
         counts=counts,
@@ -90,6 +97,19 @@ def jobs_page(form: forms.Form | None = None) -> Response:
     )
 
 
+def _form_asked_for() -> forms.Form:
+    """Return the form for the kind that the address names, or with the parameters of the job that is to run again.
+
+    Raises a 404 problem for a job that there is not.
+    """
+    again = request.args.get("again")
+    job = find_job(again) if again else None
+    if job is not None and job.type in JOB_TYPES:
+        return forms.filled(forms.SUBMIT, job)
+    name = request.args.get("form")
+    return forms.blank(forms.SUBMIT, name if name in JOB_TYPES else "heavy")
+
+
 def queues_page() -> Response:
     """Show the queues and the workers."""
     with ledger().reading() as connection:
@@ -104,22 +124,21 @@ def job_page(task_id: str) -> Response:
         more = belongings_of(connection, job)
         # What a job repeats may be gone: it is the older of the two.
         repeats = queries.find(connection, job.retry_of) if job.retry_of else None
-        done_by = [
-            entry
-            for _, entry in audit.page(connection, limit=20, subject=task_id)
-            if entry.action in ("cancel", "retry") and entry.outcome == "done"
-        ]
+        done_by = audit.done_to(connection, task_id, limit=20)
     moments = story.told(job, more.past)
+    login = actor() is not None
     return show_page(
         "job.html",
         row=job,
         moments=moments,
-        bar=story.bar(moments),
+        lanes=story.lanes(moments),
         traceback=more.traceback,
         repeats=repeats,
         retried_as=more.retried_as,
         done_by=done_by,
-        address=request.host_url,
+        job_types=JOB_TYPES,
+        look=curl.look(request.host_url, job, login=login),
+        submit=curl.submit(request.host_url, job, login=login),
     )
 
 

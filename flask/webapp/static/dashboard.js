@@ -3,6 +3,7 @@
 //   data-live   a part that is kept up to date
 //   data-part   a part that the answer to a form in it replaces: the same form with its errors, for instance
 import { loadHistory, startCharts } from "./charts.js";
+import "./copy.js";
 import { prepareForms } from "./forms.js";
 import "./keys.js";
 import { release } from "./list.js";

@@ -68,10 +68,6 @@ async function send(form, button) {
 	const part = form.closest("[data-part]");
 	const fresh = part && page.getElementById(part.id);
 	if (fresh) {
-		for (const input of form.querySelectorAll("input[type=datetime-local]")) {
-			const same = fresh.querySelector(`[id="${input.id}"]`);
-			if (same) same.value = input.value;
-		}
 		replace(part, fresh);
 		prepareForms();
 		fresh.querySelector("[aria-invalid]")?.focus();
@@ -119,5 +115,12 @@ document.addEventListener("change", (event) => {
 // Times are entered in the viewer's own zone, and errors stand beside the fields: the browser need not show its own.
 export function prepareForms() {
 	for (const zone of document.querySelectorAll(".zone")) zone.textContent = IN_UTC ? "UTC" : "your time";
+	for (const input of document.querySelectorAll("[data-utc]")) {
+		const moment = new Date(`${input.dataset.utc.replace("Z", "")}Z`);
+		if (isNaN(moment)) continue;
+		const shift = IN_UTC ? 0 : moment.getTimezoneOffset() * 60_000;
+		input.value = new Date(moment - shift).toISOString().slice(0, -1);
+		input.removeAttribute("data-utc"); // once is enough
+	}
 	for (const form of document.forms) form.noValidate = form.method === "post";
 }
