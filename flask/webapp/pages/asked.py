@@ -18,6 +18,10 @@ SHORTEST_SEARCH = 4
 #: What can be done, and to jobs in which states.
 POSSIBLE = {"cancel": tuple(state for state in State if state not in ENDED), "retry": RETRYABLE}
 
+#: What a filter of such jobs takes, and what does not choose jobs. With anything else that a list is asked for, more
+#: jobs could be meant than are shown.
+UNDERSTOOD = {"status", "task_type", "scheduled", "failure", "limit"}
+
 
 class ListQuery(JobsQuery):
     """Query of the page of jobs: that of the API, and a search."""
@@ -49,5 +53,15 @@ def address(asked: Mapping[str, str], **changes: str | None) -> str:
 
 def possible(query: ListQuery) -> dict[str, list[State]]:
     """Return what can be done with jobs of a list, and to those in which of its states."""
-    found = {action: [state for state in query.status or State if state in POSSIBLE[action]] for action in POSSIBLE}
+    shown = set(query.status or State)
+    if query.scheduled:
+        shown &= {State.PENDING}
+    if query.failure:
+        shown &= {State.FAILURE}
+    found = {action: [state for state in states if state in shown] for action, states in POSSIBLE.items()}
     return {action: states for action, states in found.items() if states}
+
+
+def can_be_whole(query: ListQuery) -> bool:
+    """Tell whether something can be done to all jobs of a list: only if the job that does it can be told which."""
+    return asked_for(query).keys() <= UNDERSTOOD

@@ -19,7 +19,7 @@ from webapp.models.todos import TodosQuery
 from webapp.negotiation import wants_html
 from webapp.operations import belongings_of, find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
 from webapp.pages import curl, forms, story
-from webapp.pages.asked import address, asked_for, list_query, possible
+from webapp.pages.asked import address, asked_for, can_be_whole, list_query, possible
 from webapp.pages.fragments import around_html, following_html, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
 from webapp.paging import cursor_before
@@ -88,7 +88,7 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         asked=asked,
         address=partial(address, asked),
         possible=possible(query),
-        whole=not query.q and found.jobs,
+        whole=can_be_whole(query) and found.jobs,
         rows=rows_html(found.jobs),
         older=found.older,
         newer=cursor_before(found.jobs[0].seq) if found.jobs else None,
