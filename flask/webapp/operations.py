@@ -103,6 +103,13 @@ def cancel_job(task_id: str) -> Job:
     return job
 
 
+def withdraw_job(task_id: str) -> None:
+    """Take back a job that has not begun. Raises a 404 problem, or 409 if it has."""
+    if not intake().write(noted("cancel", task_id, lambda connection: moves.withdraw(connection, task_id))):
+        job = find_job(task_id)
+        raise Problem(409, f"It is too late to undo that: the job is {job.state}.", state=job.state)
+
+
 def retry_job(task_id: str) -> str:
     """Submit a failed or cancelled job again, and return the id of the new one. Raises a 404, 409 or 503 problem."""
     job = find_job(task_id)
@@ -211,10 +218,13 @@ def change_schedule(name: str, change: ScheduleChange) -> Schedule:
         "paused": before.paused,
     }
     after = vars(_schedule(checked(NewSchedule, old | given)))
+    # Nothing else is written: somebody may be changing another part of it just now.
     columns = ("cron", "every", "timezone", "type", "params", "paused")
-    values = {column: after[column] for column in columns}
-    if any(values[column] != getattr(before, column) for column in ("cron", "every", "timezone", "paused")):
+    values = {column: after[column] for column in columns if after[column] != getattr(before, column)}
+    if values.keys() & {"cron", "every", "timezone", "paused"}:
         values["next_run_at"] = after["next_run_at"]
+    if not values:
+        return before
     change_it = noted("change_schedule", name, lambda connection: schedules.change(connection, name, values))
     changed = intake().write(change_it)
     return _found(changed, _schedule_called(name))
@@ -288,6 +298,12 @@ def remove_todo(todo_id: int) -> None:
     """Delete a to-do. Raises a 404 problem."""
     if not intake().write(noted("remove_todo", str(todo_id), lambda connection: todos.remove(connection, todo_id))):
         raise _not_found(_todo_with(todo_id))
+
+
+def restore_todo(todo_id: int) -> None:
+    """Bring a to-do back that was deleted within the last hour. Raises a 404 problem."""
+    if not intake().write(noted("restore_todo", str(todo_id), lambda connection: todos.restore(connection, todo_id))):
+        raise _not_found(f"{_todo_with(todo_id)} that was deleted within the last hour")
 
 
 def _todo_with(todo_id: int) -> str:

@@ -220,6 +220,11 @@ def cancel(connection: Connection, job_id: str) -> State | None:
     return State(was) if was is not None and moved else None
 
 
+def withdraw(connection: Connection, job_id: str) -> bool:
+    """End a job that no worker has claimed yet; ``False`` if it is too late for that."""
+    return _cancel(connection, (job.c.id == job_id) & (job.c.state == State.PENDING)) == 1
+
+
 def cancel_all(connection: Connection, seqs: Sequence[int]) -> int:
     """End those of these jobs, given by their ``seq``, that have not ended; return how many."""
     return _cancel(connection, job.c.seq.in_(seqs))

@@ -171,6 +171,18 @@ def test_a_todo_from_beginning_to_end(plain: Page, watch: Watch) -> None:
     expect(item).to_have_count(0)
 
 
+def test_selected_jobs_are_cancelled_after_a_question(stack: Stack, plain: Page) -> None:
+    task_id = stack.submit_heavy(60)
+    plain.goto("/flask")
+    row(plain, task_id).get_by_role("checkbox").check()
+    plain.get_by_role("button", name="Cancel selected").click()
+    plain.get_by_role("button", name="Yes, cancel 1 job").click()
+    following = plain.locator("#following")
+    expect(following.get_by_role("button", name="Undo")).to_be_visible()
+    until(plain, lambda: "cancelled: 1" in following.inner_text())
+    expect_state(row(plain, task_id), "REVOKED")
+
+
 def test_a_group_of_failures_is_deleted_by_a_second_click(stack: Stack, plain: Page) -> None:
     task_id = stack.submit("divide", a=1, b=0)
     stack.wait_state(task_id, "FAILURE")

@@ -239,10 +239,12 @@ class Form:
     def refuse(self, problem: Problem) -> None:
         """Put what a problem says beside the fields that it is about."""
         known = {part.path for part in self.fields}
-        for item in problem.more.get("errors", [{"field": "", "message": problem.detail}]):
+        for item in problem.more.get("errors", [{"field": "body", "message": problem.detail}]):
             path = item["field"].removeprefix("input_params").removeprefix(".")
-            if path in known or not path:
+            if path in known:
                 self.errors[path] = item["message"]
+            elif path in ("", "body"):
+                self.errors[""] = item["message"]
             else:
                 self.errors[""] = f"{path[:50]}: {item['message']}"
 

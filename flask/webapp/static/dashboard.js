@@ -8,11 +8,13 @@ import { prepareForms } from "./forms.js";
 import "./keys.js";
 import { release } from "./list.js";
 import "./navigate.js";
-import { connect } from "./stream.js";
+import { tellPicked } from "./select.js";
+import { follow } from "./stream.js";
 import { tick } from "./times.js";
 
 prepareForms();
 tick();
+tellPicked();
 setInterval(() => {
 	tick();
 	release();
@@ -22,4 +24,4 @@ if (place) {
 	startCharts(place);
 	loadHistory().catch(() => {});
 }
-if (document.querySelector("#list, #job, #queues")) connect();
+follow();
