@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from jobs import slots
+from jobs import question, slots
 from jobs.catalogue import FAILURE_KEY, JOB_TYPES, JobType, Moment
 from jobs.states import State
 
@@ -173,6 +173,10 @@ class JobPage(BaseModel):
 
     data: list[JobView]
     next: str | None = Field(description="The cursor of the next page; null on the last one.")
+    looked_back_to: Timestamp = Field(
+        description="Null, unless a search was stopped to answer in time. Then it has looked at the jobs accepted since,"
+        " and `next` goes on from there."
+    )
 
 
 class StatusView(BaseModel):
@@ -194,6 +198,14 @@ def _split(text: Any) -> Any:
     return text.split(",") if isinstance(text, str) else text
 
 
+def _readable(text: str) -> str:
+    try:
+        question.read(text)
+    except question.Unreadable as error:
+        raise PydanticCustomError("unreadable", "{reason}", {"reason": str(error)}) from None
+    return text
+
+
 class PageQuery(Strict):
     """Query of a list."""
 
@@ -209,6 +221,13 @@ class JobsQuery(PageQuery):
         description="Only jobs in these states, separated by commas.",
     )
     task_type: TaskType | None = Field(None, description="Only jobs of this kind.")
+    q: Annotated[str, AfterValidator(_readable)] | None = Field(
+        None,
+        max_length=question.LONGEST,
+        description="Only jobs that these words fit: what to look for in parameters, results and errors, the beginning of"
+        " an id, states such as `failed`, and `kind:`, `queue:`, `state:`, `worker:`, `id:`, `since:` and `until:`.",
+        examples=['kind:divide failed since:1h "by zero"'],
+    )
     failure: str | None = Field(
         None, pattern=FAILURE_KEY, description="Only jobs of this group of failures: a `key` of `/failures`."
     )

@@ -8,9 +8,10 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import Connection
 
 from jobs.catalogue import JOB_TYPES, QUEUES, RetryFilter
-from jobs.ledger import attempts, audit, failures, moves, pauses, queries, schedules, todos, tracebacks
+from jobs.ledger import attempts, audit, failures, moves, pauses, queries, schedules, search, todos, tracebacks
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Attempt, AuditEntry, FailureGroup, Job, NewJob, Schedule, Todo
+from jobs.question import read
 from jobs.states import State
 from webapp.auth import trail
 from webapp.auth.actor import who
@@ -62,20 +63,25 @@ def belongings_of(connection: Connection, job: Job) -> Belongings:
     )
 
 
-def list_jobs(query: JobsQuery, id_prefix: str | None = None) -> tuple[list[Job], str | None]:
-    """Return a page of jobs, newest first, and the cursor of the next one. Raises a 422 problem for a wrong cursor."""
+class JobsFound(NamedTuple):
+    """A page of jobs."""
+
+    #: Newest first.
+    jobs: list[Job]
+    #: The cursor of the next page, if there is one.
+    after: str | None
+    #: When the search was stopped: only jobs accepted since then were looked at.
+    back_to: float | None
+
+
+def list_jobs(query: JobsQuery) -> JobsFound:
+    """Return a page of jobs. Raises a 422 problem for a wrong cursor."""
+    question = read(query.q or "").narrowed(query.status, query.task_type)
+    before = position_of(query.cursor) if query.cursor is not None else None
     with ledger().reading() as connection:
-        found = queries.page(
-            connection,
-            limit=query.limit + 1,  # one more tells whether there is a next page
-            before=position_of(query.cursor) if query.cursor is not None else None,
-            in_states=query.status,
-            of_type=query.task_type,
-            id_prefix=id_prefix,
-            failure=query.failure,
-        )
-    shown = found[: query.limit]
-    return shown, cursor_after(shown[-1].seq) if len(found) > query.limit else None
+        found = search.page(connection, question, limit=query.limit, before=before, failure=query.failure)
+    after = cursor_after(found.before) if found.before is not None else None
+    return JobsFound(found.jobs, after, found.back_to)
 
 
 def cancel_job(task_id: str) -> Job:

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import ColumnElement, Connection, and_, exists, select
 
 from jobs.catalogue import JOB_TYPES, CancelFilter, RetryFilter
+from jobs.ledger.queries import ROUNDING
 from jobs.ledger.records import NewJob
 from jobs.ledger.schema import job
 from jobs.states import ENDED, RETRYABLE, State
 
-#: The API shows times to the microsecond, so a job is from the moment that is shown, give or take half of one.
-ROUNDING = 5e-7
 #: Jobs in one transaction: short enough to keep nobody waiting.
 CHUNK = 500
 

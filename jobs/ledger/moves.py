@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, not_, or_, select, update
 
 from jobs.fingerprint import fingerprint
-from jobs.ledger import attempts, failures, keys, mails, notices, tracebacks
+from jobs.ledger import attempts, failures, keys, mails, notices, tracebacks, words
 from jobs.ledger.pauses import MAY_START
 from jobs.ledger.records import Claim, DueJob, IdempotencyKey, NewJob, Outcome
 from jobs.ledger.schema import job
@@ -255,7 +255,7 @@ def release(
 
 def expire(connection: Connection, ended_before: float, limit: int) -> int:
     """Delete up to ``limit`` jobs that ended before that time, with all that belongs to them; return how many."""
-    statement = select(job.c.id, job.c.failure).where(job.c.ended_at < ended_before)
+    statement = select(job.c.seq, job.c.id, job.c.failure).where(job.c.ended_at < ended_before)
     rows = connection.execute(statement.order_by(job.c.ended_at).limit(limit)).all()
     old = [row.id for row in rows]
     failed = {row.id: row.failure for row in rows if row.failure is not None}
@@ -266,6 +266,7 @@ def expire(connection: Connection, ended_before: float, limit: int) -> int:
         mails.remove(connection, old)
         attempts.remove(connection, old)
         connection.execute(delete(job).where(job.c.id.in_(old)))
+        words.remove(connection, {row.seq for row in rows})
     return len(old)
 
 

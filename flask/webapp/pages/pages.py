@@ -5,16 +5,26 @@ from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
 from jobs import slots
 from jobs.catalogue import JOB_TYPES, QUEUES
 from jobs.ledger import audit, failures, queries, schedules
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
+from jobs.question import Unreadable, read
 from webapp.models import AuditQuery, JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
-from webapp.operations import belongings_of, find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
+from webapp.operations import (
+    JobsFound,
+    belongings_of,
+    find_job,
+    list_audit,
+    list_failures,
+    list_jobs,
+    list_schedules,
+    list_todos,
+)
 from webapp.pages import forms, story
 from webapp.pages.fragments import around_html, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
@@ -22,9 +32,6 @@ from webapp.problems import checked
 from webapp.rendering import render
 
 blueprint = APIBlueprint("pages", __name__, enable_openapi=False)
-
-#: Characters of an id that a search needs.
-SHORTEST_SEARCH = 4
 
 #: Slots of a schedule that its page shows.
 UPCOMING = 5
@@ -44,11 +51,9 @@ NOTICES = {
 
 
 class ListQuery(JobsQuery):
-    """Query of the page of jobs: that of the API, and a search."""
+    """Query of the page of jobs: that of the API, and what else is in the address."""
 
     model_config = ConfigDict(extra="ignore")
-
-    q: str | None = Field(None, min_length=SHORTEST_SEARCH, max_length=36)
 
 
 @blueprint.before_app_request
@@ -61,28 +66,41 @@ def page_for_browsers() -> Response | None:
 
 def jobs_page(form: forms.Form | None = None) -> Response:
     """Show the jobs, and a form to submit one; with a ``form``, the one that was sent with its errors."""
-    query = checked(ListQuery, {name: text for name, text in request.args.items() if text})
-    prefix = query.q.strip().lower() if query.q else None
+    given = {name: text for name, text in request.args.items() if text.strip()}
+    words = given.get("q", "")
+    unreadable = _unreadable(words)
+    query = checked(ListQuery, given | {"q": None if unreadable else given.get("q")})
     name = request.args.get("form", "heavy")
-    jobs, older = list_jobs(query, prefix)
+    jobs, older, back_to = list_jobs(query) if not unreadable else JobsFound([], None, None)
     with ledger().reading() as connection:
         counts = tally.counts(connection)
         group = failures.find(connection, query.failure) if query.failure else None
     return _page(
         "jobs.html",
-        422 if form else 200,
+        422 if form or unreadable else 200,
         form=form or forms.blank(forms.SUBMIT, name if name in JOB_TYPES else "heavy"),
         opened=form is not None or "form" in request.args,
         job_types=JOB_TYPES,
+        words=words,
+        unreadable=unreadable,
+        back_to=back_to,
         tabs=TABS,
         counts=counts,
         query=query,
-        prefix=prefix or "",
         group=group,
         rows=rows_html(jobs),
         older=older,
         end=jobs[-1].seq if older else None,
     )
+
+
+def _unreadable(words: str) -> str:
+    """Return what is wrong with the words of a search, or nothing."""
+    try:
+        read(words)
+    except Unreadable as error:
+        return str(error)
+    return ""
 
 
 def queues_page() -> Response:

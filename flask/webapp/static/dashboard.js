@@ -177,11 +177,10 @@ function rowsOf(html) {
 }
 
 function belongs(row, list) {
-	const { states, type, q, failure } = list.dataset;
+	const { states, type, failure } = list.dataset;
 	return (
 		(!states || states.split(" ").includes(row.dataset.state)) &&
 		(!type || type === row.dataset.type) &&
-		(!q || row.id.startsWith(`job-${q}`)) &&
 		(!failure || failure === row.dataset.failure)
 	);
 }
@@ -192,7 +191,8 @@ function putRows(html) {
 	const list = document.getElementById("list");
 	const rows = rowsOf(html);
 	if (job && rows.some((row) => row.id === `job-${job.dataset.id}`)) refresh();
-	if (list) for (const row of rows) putRow(row, list);
+	if (list?.dataset.words) refreshSoon(); // only the server knows which jobs the words fit
+	else if (list) for (const row of rows) putRow(row, list);
 	tick();
 }
 
@@ -228,24 +228,27 @@ function endPage(list) {
 }
 
 // More jobs have changed than the server sends one by one: these are the newest. A page of other jobs, or of more, is
-// fetched again.
+// fetched again, a little later.
 let reloadAt = 0;
 
 function reset(html) {
 	const list = document.getElementById("list");
 	const rows = rowsOf(html);
-	const { states, type, q, failure, size } = list?.dataset ?? {};
-	if (list && "newest" in list.dataset && !states && !type && !q && !failure && Number(size) <= rows.length) {
+	const { states, type, words, failure, size } = list?.dataset ?? {};
+	if (list && "newest" in list.dataset && !states && !type && !words && !failure && Number(size) <= rows.length) {
 		if (steady() || busy(() => reset(html))) return;
 		list.querySelector("tbody").replaceChildren(...rows.slice(0, Number(size)));
 		endPage(list);
 		tick();
-	} else if (Date.now() > reloadAt) {
-		// Not all viewers at the same moment.
-		const pause = POLL + Math.random() * POLL;
-		reloadAt = Date.now() + pause;
-		setTimeout(() => steady() || refresh(), pause);
-	}
+	} else refreshSoon();
+}
+
+function refreshSoon() {
+	if (Date.now() <= reloadAt) return;
+	// Not all viewers at the same moment.
+	const pause = POLL + Math.random() * POLL;
+	reloadAt = Date.now() + pause;
+	setTimeout(() => steady() || refresh(), pause);
 }
 
 // How many jobs each tab has. The title and the icon tell how many have failed, also while another page is in front.
