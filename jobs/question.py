@@ -1,9 +1,9 @@
 """What somebody looks for among the jobs, in simple words: ``kind:divide failed since:1h "by zero"``.
 
-- ``kind:``, ``queue:``, ``state:``, ``worker:``, ``id:``, ``since:`` and ``until:`` are fields, each with a value after it
+- ``kind:``, ``queue:``, ``state:``, ``worker:``, ``id:``, ``since:`` and ``until:`` are fields, each with its value
 - the name of a state, alone, is a state: ``failed``
-- all else is looked for in parameters, results and errors, as whole words; ``zer*`` finds all words that begin so; words
-  between quotation marks stand beside each other
+- all else is looked for in parameters, results and errors, as whole words; ``zer*`` finds all words that begin so;
+  words between quotation marks stand beside each other
 - a word that looks like the beginning of an id also finds that job
 
 A job has to fit all of it. Of several kinds, queues, states, workers or ids, one has to fit.

@@ -174,8 +174,8 @@ class JobPage(BaseModel):
     data: list[JobView]
     next: str | None = Field(description="The cursor of the next page; null on the last one.")
     looked_back_to: Timestamp = Field(
-        description="Null, unless a search was stopped to answer in time. Then it has looked at the jobs accepted since,"
-        " and `next` goes on from there."
+        description="Null, unless a search was stopped to answer in time. Then it has looked at the jobs accepted"
+        " since, and `next` goes on from there."
     )
 
 
@@ -224,8 +224,9 @@ class JobsQuery(PageQuery):
     q: Annotated[str, AfterValidator(_readable)] | None = Field(
         None,
         max_length=question.LONGEST,
-        description="Only jobs that these words fit: what to look for in parameters, results and errors, the beginning of"
-        " an id, states such as `failed`, and `kind:`, `queue:`, `state:`, `worker:`, `id:`, `since:` and `until:`.",
+        description="Only jobs that these words fit: what to look for in parameters, results and errors, the"
+        " beginning of an id, states such as `failed`, and the fields `kind:`, `queue:`, `state:`, `worker:`, `id:`,"
+        " `since:` and `until:`.",
         examples=['kind:divide failed since:1h "by zero"'],
     )
     failure: str | None = Field(

@@ -1,8 +1,8 @@
 """Jobs that fit a :class:`jobs.question.Question`, newest first.
 
-The index of words (:mod:`jobs.ledger.words`) tells which blocks of jobs can have one that fits, and the jobs of these are
-read. So are all jobs that are not indexed. The search goes back from the newest job, a part at a time, and stops when
-the page is full or its time is over. Then it says how far it has come, and the next page goes on from there.
+The index of words (:mod:`jobs.ledger.words`) tells which blocks of jobs can have one that fits, and the jobs of these
+are read. So are all jobs that are not indexed. The search goes back from the newest job, a part at a time, and stops
+when the page is full or its time is over. Then it says how far it has come, and the next page goes on from there.
 """
 
 import json
@@ -59,12 +59,9 @@ def page(
 ) -> Found:
     """Return up to ``limit`` jobs that fit; ``before`` is that of the page before.
 
-    ``failure`` is the key of a group of failed jobs. It takes some ``budget`` seconds at most, but makes one step always.
+    ``failure`` is the key of a group of failed jobs. After ``budget`` seconds no further step is made.
     """
-    if question.since is not None:
-        floor = _first_since(connection, question.since - DISORDER)
-    else:
-        floor = 1
+    floor = _first_since(connection, question.since - DISORDER) if question.since is not None else 1
     if question.until is not None:
         last = _first_since(connection, question.until + DISORDER)
         before = min(before, last) if before is not None else last

@@ -29,13 +29,13 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 def add(ledger: Ledger, text: str = "", **more: object) -> str:
     values = {"type": "text", "queue": "arithmetic", "params": {"text": text}} | more
     new = NewJob(**values)  # type: ignore[arg-type]
-    with ledger.writing() as connection:
+    with ledger.writing(durable=False) as connection:
         moves.add(connection, new)
     return new.id
 
 
 def end(ledger: Ledger, job_id: str, result: object = None, error: str | None = None) -> None:
-    with ledger.writing() as connection:
+    with ledger.writing(durable=False) as connection:
         moves.claim(connection, [job_id], WORKER)
         if error is None:
             moves.succeed(connection, Outcome(job_id=job_id, attempt=1, result=result))
@@ -44,7 +44,7 @@ def end(ledger: Ledger, job_id: str, result: object = None, error: str | None = 
 
 
 def cancel(ledger: Ledger, *job_ids: str) -> None:
-    with ledger.writing() as connection:
+    with ledger.writing(durable=False) as connection:
         for job_id in job_ids:
             moves.cancel(connection, job_id)
 
@@ -203,11 +203,11 @@ def test_what_expires_leaves_the_index(ledger: Ledger) -> None:
     cancel(ledger, *ids)
     fill(ledger)
     assert indexed(ledger) == 3
-    with ledger.writing() as connection:
+    with ledger.writing(durable=False) as connection:
         moves.expire(connection, time.time() + 1, words.BLOCK + 3)
     assert indexed(ledger) == 2
     assert ask(ledger, "gone") == ids[: words.BLOCK + 2 : -1]
-    with ledger.writing() as connection:
+    with ledger.writing(durable=False) as connection:
         moves.expire(connection, time.time() + 1, 100)
     assert (indexed(ledger), ask(ledger, "gone")) == (0, [])
     later = add(ledger, "gone")
