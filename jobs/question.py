@@ -28,6 +28,7 @@ SHORTEST_BEGINNING, SHORTEST_ID = 3, 4
 
 #: States by the names that people see, and by those of the API.
 STATES: dict[str, tuple[State, ...]] = {
+    "scheduled": (State.PENDING,),
     "waiting": (State.PENDING,),
     "running": RUNNING,
     "retrying": (State.RETRY,),
@@ -68,6 +69,8 @@ class Question:
     states: tuple[State, ...] | None = None
     kinds: tuple[str, ...] | None = None
     queues: tuple[str, ...] | None = None
+    #: Whether they wait for their time.
+    scheduled: bool | None = None
     #: Names of workers' containers.
     workers: tuple[str, ...] | None = None
     #: What an id begins with, in small letters.
@@ -77,12 +80,16 @@ class Question:
     until: float | None = None
     phrases: tuple[Phrase, ...] = ()
 
-    def narrowed(self, states: list[State] | None, kind: str | None) -> "Question":
-        """Return the question for those of the jobs that are also in one of these states, and of this kind."""
+    def narrowed(self, states: list[State] | None, kind: str | None, scheduled: bool | None) -> "Question":
+        """Return the question for those of the jobs that are also in one of these states, of this kind, and so on."""
+        chosen = _both(self.states, tuple(states) if states else None)
+        if None not in (self.scheduled, scheduled) and self.scheduled != scheduled:
+            chosen = ()
         return replace(
             self,
-            states=_both(self.states, tuple(states) if states is not None else None),
+            states=chosen,
             kinds=_both(self.kinds, (kind,) if kind is not None else None),
+            scheduled=self.scheduled if scheduled is None else scheduled,
         )
 
 
@@ -93,14 +100,14 @@ ANYTHING = Question()
 def read(text: str) -> Question:
     """Return what is looked for. Raises :class:`Unreadable`."""
     given: dict[str, list[str]] = {}
-    states: list[State] = []
+    states: list[str] = []
     phrases: list[Phrase] = []
     times: dict[str, float] = {}
     for field, value, quoted in _parts(text):
         if field in ("since", "until"):
             times[field] = _moment(field, value)
         elif field == "state" or (field is None and not quoted and value.lower() in STATES):
-            states += STATES[_one_of("state", value.lower(), STATES)]
+            states.append(_one_of("state", value.lower(), STATES))
         elif field is not None:
             given.setdefault(field, []).append(_FIELDS[field](value))
         else:
@@ -108,7 +115,8 @@ def read(text: str) -> Question:
     if len(phrases) > MOST_WORDS:
         raise Unreadable(f"there are more than {MOST_WORDS} words to look for")
     return Question(
-        states=tuple(dict.fromkeys(states)) or None,
+        states=tuple(dict.fromkeys(state for name in states for state in STATES[name])) or None,
+        scheduled=_scheduled(states),
         kinds=tuple(given.get("kind", ())) or None,
         queues=tuple(given.get("queue", ())) or None,
         workers=tuple(given.get("worker", ())) or None,
@@ -117,6 +125,15 @@ def read(text: str) -> Question:
         until=times.get("until"),
         phrases=tuple(phrases),
     )
+
+
+def _scheduled(states: list[str]) -> bool | None:
+    """Return whether jobs of these states wait for their time, as the names of the states tell it."""
+    if "pending" in states or {"scheduled", "waiting"} <= set(states):
+        return None
+    if "scheduled" in states and len(set(states)) > 1:
+        raise Unreadable("'scheduled' cannot stand beside other states than 'waiting'")
+    return "scheduled" in states if {"scheduled", "waiting"} & set(states) else None
 
 
 def _parts(text: str) -> list[tuple[str | None, str, bool]]:

@@ -172,7 +172,8 @@ class JobPage(BaseModel):
     """A page of jobs, newest first."""
 
     data: list[JobView]
-    next: str | None = Field(description="The cursor of the next page; null on the last one.")
+    next: str | None = Field(description="The cursor of the next page, of older jobs; null on the last one.")
+    previous: str | None = Field(description="The cursor of the page of newer jobs; null when there are none yet.")
     looked_back_to: Timestamp = Field(
         description="Null, unless a search was stopped to answer in time. Then it has looked at the jobs accepted"
         " since, and `next` goes on from there."
@@ -232,6 +233,10 @@ class JobsQuery(PageQuery):
     failure: str | None = Field(
         None, pattern=FAILURE_KEY, description="Only jobs of this group of failures: a `key` of `/failures`."
     )
+    scheduled: bool | None = Field(
+        None, description="Only jobs that wait for their time (`true`), or only all others (`false`)."
+    )
+    cursor: str | None = Field(None, max_length=64, description="`next` or `previous` of another page.")
 
 
 class StatusQuery(BaseModel):

@@ -27,7 +27,7 @@ from webapp.models import (
     TodoChange,
     TodosQuery,
 )
-from webapp.paging import cursor_after, position_of
+from webapp.paging import cursor_after, cursor_before, place_of, position_of
 from webapp.problems import Problem, checked, field_problem
 from webapp.request_id import request_id
 
@@ -63,25 +63,29 @@ def belongings_of(connection: Connection, job: Job) -> Belongings:
     )
 
 
-class JobsFound(NamedTuple):
-    """A page of jobs."""
+class JobsPage(NamedTuple):
+    """A page of jobs, newest first, and the cursors of the pages of older and of newer jobs, if there are any."""
 
-    #: Newest first.
     jobs: list[Job]
-    #: The cursor of the next page, if there is one.
-    after: str | None
-    #: When the search was stopped: only jobs accepted since then were looked at.
-    back_to: float | None
+    older: str | None = None
+    newer: str | None = None
+    #: When a search was stopped before the page was full: only jobs accepted since then were looked at.
+    back_to: float | None = None
 
 
-def list_jobs(query: JobsQuery) -> JobsFound:
+def list_jobs(query: JobsQuery) -> JobsPage:
     """Return a page of jobs. Raises a 422 problem for a wrong cursor."""
-    question = read(query.q or "").narrowed(query.status, query.task_type)
-    before = position_of(query.cursor) if query.cursor is not None else None
+    question = read(query.q or "").narrowed(query.status, query.task_type, query.scheduled)
+    word, position = place_of(query.cursor) if query.cursor is not None else ("after", None)
+    place = {"after": position} if word == "before" else {"before": position}
     with ledger().reading() as connection:
-        found = search.page(connection, question, limit=query.limit, before=before, failure=query.failure)
-    after = cursor_after(found.before) if found.before is not None else None
-    return JobsFound(found.jobs, after, found.back_to)
+        found = search.page(connection, question, limit=query.limit, failure=query.failure, **place)
+    return JobsPage(
+        found.jobs,
+        older=cursor_after(found.older) if found.older is not None else None,
+        newer=cursor_before(found.newer) if found.newer is not None else None,
+        back_to=found.back_to,
+    )
 
 
 def cancel_job(task_id: str) -> Job:

@@ -39,7 +39,7 @@ def utc(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration, rounded down: ``0.4 s``, ``12 s``, ``2:03`` or ``1:02:03``; ``dashboard.js`` does the same."""
+    """Return a duration, rounded down: ``0.4 s``, ``12 s``, ``2:03`` or ``1:02:03``; ``times.js`` does the same."""
     if seconds < 10:
         return f"{math.floor(seconds * 10) / 10:.1f} s"
     if seconds < 60:

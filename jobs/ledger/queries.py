@@ -16,6 +16,8 @@ from sqlalchemy import (
     case,
     func,
     literal,
+    not_,
+    or_,
     select,
     union_all,
 )
@@ -48,18 +50,24 @@ def page(
     *,
     limit: int,
     before: int | None = None,
+    after: int | None = None,
     floor: int | None = None,
     failure: str | None = None,
 ) -> list[Job]:
     """Return up to ``limit`` jobs, newest first; ``before`` is the ``seq`` of the last job of the page before.
 
-    Of the question only states, kinds and times count: :mod:`jobs.ledger.search` knows the rest. None of the jobs comes
-    before ``floor``. ``failure`` is the key of a group of failed jobs.
+    With ``after``, the ``seq`` of the first job of another page, those that were accepted next after it. None has a
+    smaller ``seq`` than ``floor``.
+
+    Of the question only states, kinds and times count: :mod:`jobs.ledger.search` knows the rest. ``failure`` is the key
+    of a group of failed jobs.
     """
     in_states, of_types = question.states, question.kinds
-    newest = select(job).order_by(job.c.seq.desc()).limit(limit)
+    newest = select(job).order_by(job.c.seq.desc() if after is None else job.c.seq).limit(limit)
     if before is not None:
         newest = newest.where(job.c.seq < before)
+    if after is not None:
+        newest = newest.where(job.c.seq > after)
     if floor is not None:
         newest = newest.where(job.c.seq >= floor)
     newest = newest.where(*_times(question))
@@ -70,13 +78,19 @@ def page(
         if of_types is not None and _kind_of_group(connection, failure) not in of_types:
             return []
         newest = newest.where(job.c.failure == failure)
+    elif question.scheduled:
+        if in_states is not None and State.PENDING not in in_states:
+            return []
+        if of_types is not None:
+            newest = newest.where(job.c.type.in_(of_types))
     elif in_states is not None or of_types is not None:
         chosen = in_states if in_states is not None else tuple(State)
         types = of_types if of_types is not None else _types(connection, chosen)
         if not (chosen and types):
             return []
         newest = newest.where(job.c.seq.in_(_newest_of(newest, chosen, types)))
-    return _jobs(connection.execute(newest))
+    found = _jobs(connection.execute(newest))
+    return found if after is None else found[::-1]
 
 
 def conditions(question: Question) -> Iterator[ColumnElement[bool]]:
@@ -93,6 +107,8 @@ def _times(question: Question) -> Iterator[ColumnElement[bool]]:
         yield job.c.created_at >= question.since - ROUNDING
     if question.until is not None:
         yield job.c.created_at < question.until - ROUNDING
+    if question.scheduled is not None:
+        yield _scheduled() if question.scheduled else or_(job.c.due_at.is_(None), not_(_scheduled()))
 
 
 def with_seqs(connection: Connection, seqs: Sequence[int]) -> list[Job]:
@@ -160,6 +176,18 @@ def scheduled(connection: Connection) -> dict[str, int]:
     later = time.time() + RELAY_GRACE  # what has just been accepted is due that soon
     statement = select(job.c.queue, func.count().label("jobs")).where(job.c.due_at > later).group_by(job.c.queue)
     return _per_queue(connection.execute(statement))
+
+
+def count_scheduled(connection: Connection) -> int:
+    """Count the jobs that wait for their time."""
+    return connection.execute(select(func.count()).where(_scheduled())).scalar_one()
+
+
+def _scheduled() -> ColumnElement[bool]:
+    """Return the condition that a job waits for its time; :attr:`Job.scheduled` says the same."""
+    later = time.time() + RELAY_GRACE  # what has just been accepted is due that soon
+    # Concatenated, so that SQLite looks at the jobs that are due later, and not at all that wait.
+    return and_(job.c.due_at > later, job.c.state.concat("") == State.PENDING)
 
 
 def due(connection: Connection, limit: int) -> list[DueJob]:

@@ -10,15 +10,16 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, union_all
 
 from jobs.ledger import queries, words
 from jobs.ledger.records import Job
 from jobs.ledger.schema import job, search_gap
 from jobs.ledger.words import BLOCK, TEXT, job_words
-from jobs.question import WORD, Phrase, Question
+from jobs.question import ANYTHING, WORD, Phrase, Question
 
 #: Seconds that a search looks for more.
 BUDGET = 0.12
@@ -42,68 +43,100 @@ class Found:
 
     #: Newest first.
     jobs: list[Job]
-    #: The next page is that of the jobs before this ``seq``; ``None`` if this is the last one.
-    before: int | None
-    #: When the time was over before the page was full: only jobs accepted since then were looked at.
+    #: The page of older jobs is that of the jobs before this ``seq``; ``None`` if there is none.
+    older: int | None
+    #: The page of newer jobs is that of the jobs after this ``seq``; ``None`` if there is none.
+    newer: int | None
+    #: When the time was over before a page of older jobs was full: only jobs accepted since then were looked at.
     back_to: float | None = None
 
 
 def page(
     connection: Connection,
-    question: Question,
+    question: Question = ANYTHING,
     *,
     limit: int,
     before: int | None = None,
+    after: int | None = None,
     failure: str | None = None,
     budget: float = BUDGET,
 ) -> Found:
-    """Return up to ``limit`` jobs that fit; ``before`` is that of the page before.
+    """Return up to ``limit`` jobs that fit: the newest, or those before or after another page, given by its end.
 
     ``failure`` is the key of a group of failed jobs. After ``budget`` seconds no further step is made.
     """
     floor = _first_since(connection, question.since - DISORDER) if question.since is not None else 1
+    top = before if before is not None else queries.newest_seq(connection) + 1
     if question.until is not None:
-        last = _first_since(connection, question.until + DISORDER)
-        before = min(before, last) if before is not None else last
-    if not (question.phrases or question.queues or question.workers or question.ids):
-        newest = queries.page(connection, question, limit=limit + 1, before=before, floor=floor, failure=failure)
-        return Found(jobs=newest[:limit], before=newest[limit - 1].seq if len(newest) > limit else None)
-    before = before if before is not None else queries.newest_seq(connection) + 1
-    search = _Search(connection, question, floor, before, failure)
-    return search.page(limit, time.monotonic() + budget)
+        top = min(top, _first_since(connection, question.until + DISORDER))
+    back_to = None
+    if question.phrases or question.queues or question.workers or question.ids:
+        search = _Search(connection, question, floor, top, after, failure)
+        jobs, onward, complete = search.look(limit, time.monotonic() + budget)
+        # Where one comes from there were jobs. To look whether they fit would take as long again.
+        backward = before is not None or after is not None
+        if after is None and not complete and len(jobs) < limit and onward is not None:
+            back_to = _accepted_at(connection, onward)
+    else:
+        look = partial(queries.page, connection, question, floor=floor, failure=failure)
+        # One job more tells whether there is another page in that direction.
+        some = look(limit=limit + 1, before=top, after=after)
+        jobs = some[:limit] if after is None else some[-limit:]
+        onward = None if len(some) <= limit else jobs[-1].seq if after is None else jobs[0].seq
+        if after is not None:
+            backward = bool(look(limit=1, before=jobs[-1].seq if jobs else after + 1))
+        else:
+            backward = before is not None and bool(look(limit=1, after=jobs[0].seq if jobs else before - 1))
+    if after is not None:
+        return Found(jobs=jobs, newer=onward, older=(jobs[-1].seq if jobs else after + 1) if backward else None)
+    newer = (jobs[0].seq if jobs else top - 1) if backward else None
+    return Found(jobs=jobs, older=onward, newer=newer, back_to=back_to)
 
 
 class _Search:
-    """A search among the jobs from ``floor`` on that come before ``before``."""
+    """A search among the jobs from ``low`` on that come before ``high``: from the newest of them on, or upwards."""
 
     def __init__(
-        self, connection: Connection, question: Question, floor: int, before: int, failure: str | None
+        self,
+        connection: Connection,
+        question: Question,
+        floor: int,
+        top: int,
+        after: int | None,
+        failure: str | None,
     ) -> None:
         self._connection = connection
         self._question = question
-        self._floor = floor
-        self._before = before
+        self._upwards = after is not None
+        self._low = floor if after is None else max(floor, after + 1)
+        self._high = max(top, self._low)
         self._ways = [_ways(phrase) for phrase in question.phrases]
         self._patterns = [_pattern(phrase, ways) for phrase, ways in zip(question.phrases, self._ways, strict=True)]
-        self._condition = and_(job.c.seq >= floor, job.c.seq < before, *_conditions(question, self._ways, failure))
+        conditions = _conditions(question, self._ways, failure)
+        self._condition = and_(job.c.seq >= self._low, job.c.seq < self._high, *conditions)
 
-    def page(self, limit: int, deadline: float) -> Found:
-        """Return a page."""
+    def look(self, limit: int, deadline: float) -> tuple[list[Job], int | None, bool]:
+        """Return a page, newest first; the ``seq`` after which the next one begins; and whether all was looked at."""
         found = self._with_ids()
-        back_to = self._floor
+        end = self._high if self._upwards else self._low
+        reached = end
         if self._question.ids is None:
-            for back_to, rows in self._walk(limit + 1):
+            for reached, rows in self._walk(limit + 1):
                 found |= self._fitting(rows)
-                full = sum(seq >= back_to for seq in found) > limit
-                if full or time.monotonic() > deadline:
+                if len(self._until(reached, found)) > limit or time.monotonic() > deadline:
                     break
-        seqs = sorted((seq for seq in found if seq >= back_to), reverse=True)
+        seqs = self._until(reached, found)
         jobs = queries.with_seqs(self._connection, seqs[:limit])
         if len(seqs) > limit:
-            return Found(jobs=jobs, before=seqs[limit - 1])
-        if back_to > self._floor:
-            return Found(jobs=jobs, before=back_to, back_to=_accepted_at(self._connection, back_to))
-        return Found(jobs=jobs, before=None)
+            return jobs, seqs[limit - 1], False
+        if reached != end:
+            return jobs, reached - 1 if self._upwards else reached, False
+        return jobs, None, True
+
+    def _until(self, reached: int, found: set[int]) -> list[int]:
+        """Return those that were passed on the way to ``reached``, in the order of the way."""
+        passed = (seq for seq in found if (seq < reached if self._upwards else seq >= reached))
+        return sorted(passed, reverse=not self._upwards)
 
     def _with_ids(self) -> set[int]:
         """Return those whose id begins as it is given, in a field or in a word."""
@@ -115,52 +148,65 @@ class _Search:
         return found
 
     def _walk(self, enough: int) -> Iterator[tuple[int, _Rows]]:
-        """Yield jobs that may fit, and the ``seq`` from which on all have been looked at by then."""
+        """Yield jobs that may fit, and the ``seq`` up to which all have been looked at by then."""
         wanted = [*self._ways, *_labels(self._question)]
-        indexed = min(max(words.end(self._connection), self._floor), self._before) if wanted else self._floor
-        yield from self._walk_all(indexed, enough)
-        if indexed > self._floor:
-            yield from self._walk_blocks(wanted, indexed)
+        indexed = min(max(words.end(self._connection), self._low), self._high) if wanted else self._low
+        parts = [self._walk_blocks(wanted, self._low, indexed), self._walk_all(indexed, self._high, enough)]
+        for part in parts if self._upwards else reversed(parts):
+            yield from part
 
-    def _walk_all(self, start: int, enough: int) -> Iterator[tuple[int, _Rows]]:
+    def _walk_all(self, low: int, high: int, enough: int) -> Iterator[tuple[int, _Rows]]:
         """Look at one job after the other."""
-        top = self._before
-        while top > start:
-            low = max(start, top - JOBS)
-            some = select(*_LOOK).where(job.c.seq >= low, job.c.seq < top, self._condition)
-            rows = self._connection.execute(some.order_by(job.c.seq.desc()).limit(enough)).all()
-            top = rows[-1].seq if len(rows) == enough else low
-            yield top, rows
+        order = job.c.seq if self._upwards else job.c.seq.desc()
+        while low < high:
+            first, last = (low, min(low + JOBS, high)) if self._upwards else (max(high - JOBS, low), high)
+            some = select(*_LOOK).where(job.c.seq >= first, job.c.seq < last, self._condition)
+            rows = self._connection.execute(some.order_by(order).limit(enough)).all()
+            full = len(rows) == enough
+            if self._upwards:
+                low = rows[-1].seq + 1 if full else last
+            else:
+                high = rows[-1].seq if full else first
+            yield low if self._upwards else high, rows
 
-    def _walk_blocks(self, wanted: Sequence[_Ways], end: int) -> Iterator[tuple[int, _Rows]]:
+    def _walk_blocks(self, wanted: Sequence[_Ways], low: int, high: int) -> Iterator[tuple[int, _Rows]]:
         """Look at blocks of the index that may have such jobs, and at those that are not in it."""
-        top = -(-end // BLOCK)
+        first, last = low // BLOCK, (high - 1) // BLOCK
         count = FIRST_BLOCKS
-        while True:
-            of_index = select(job_words.c.rowid.label("block")).where(
-                words.matches(self._connection, wanted),
-                job_words.c.rowid < top,
-                job_words.c.rowid >= self._floor // BLOCK,
-            )
-            others = select(search_gap.c.block).where(search_gap.c.block < top)
-            both = union_all(
-                *(
-                    select(each.order_by(each.selected_columns.block.desc()).limit(count).subquery().c.block)
-                    for each in (of_index, others)
-                )
-            ).subquery()
-            blocks = select(both.c.block).order_by(both.c.block.desc()).limit(count).subquery()
-            in_block = job.c.seq.between(blocks.c.block * BLOCK, blocks.c.block * BLOCK + (BLOCK - 1))
-            # Also a block of which no job fits has a row, so that it is known which were looked at.
-            some = select(blocks.c.block, *_LOOK).outerjoin_from(blocks, job, and_(in_block, self._condition))
-            rows = self._connection.execute(some).all()
-            looked_at = {row.block for row in rows}
-            if len(looked_at) < count:
-                yield self._floor, rows
-                return
-            top = min(looked_at)
-            yield max(top * BLOCK, self._floor), rows
+        while low < high:
+            rows = self._connection.execute(self._in_blocks(wanted, first, last, count)).all()
+            blocks = {row.block for row in rows}
+            if len(blocks) < count:
+                low = high = high if self._upwards else low
+            elif self._upwards:
+                first = max(blocks) + 1
+                low = min(first * BLOCK, high)
+            else:
+                last = min(blocks) - 1
+                high = max((last + 1) * BLOCK, low)
+            yield low if self._upwards else high, rows
             count = min(4 * count, MOST_BLOCKS)
+
+    def _in_blocks(self, wanted: Sequence[_Ways], first: int, last: int, count: int) -> Select[Any]:
+        """Return the question for the jobs that may fit in the next blocks, ``count`` of them if there are so many.
+
+        Also a block in which no job fits has a row, so that it is known which blocks were looked at.
+        """
+        sources = (
+            select(job_words.c.rowid.label("block")).where(
+                words.matches(self._connection, wanted), job_words.c.rowid.between(first, last)
+            ),
+            select(search_gap.c.block).where(search_gap.c.block.between(first, last)),
+        )
+        both = union_all(
+            *(select(self._nearest(each, each.selected_columns.block, count).subquery().c.block) for each in sources)
+        ).subquery()
+        blocks = self._nearest(select(both.c.block), both.c.block, count).subquery()
+        in_block = job.c.seq.between(blocks.c.block * BLOCK, blocks.c.block * BLOCK + (BLOCK - 1))
+        return select(blocks.c.block, *_LOOK).outerjoin_from(blocks, job, and_(in_block, self._condition))
+
+    def _nearest(self, blocks: Select[Any], block: ColumnElement[int], count: int) -> Select[Any]:
+        return blocks.order_by(block if self._upwards else block.desc()).limit(count)
 
     def _fitting(self, rows: _Rows) -> set[int]:
         return {row.seq for row in rows if row.seq is not None and all(fits(row) for fits in self._patterns)}

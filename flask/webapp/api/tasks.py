@@ -17,8 +17,13 @@ blueprint = APIBlueprint("tasks", __name__, tag="Jobs")
 
 def page_answer(query: JobsQuery) -> Response:
     """Answer with a page of jobs."""
-    jobs, after, back_to = list_jobs(query)
-    return jsonify(data=[job_view(job) for job in jobs], next=after, looked_back_to=timestamp(back_to))
+    page = list_jobs(query)
+    return jsonify(
+        data=[job_view(job) for job in page.jobs],
+        next=page.older,
+        previous=page.newer,
+        looked_back_to=timestamp(page.back_to),
+    )
 
 
 @blueprint.get("/tasks")

@@ -1,6 +1,6 @@
 """What the forms on the pages do. Every form works by a page load: the answer leads to a page (Post/Redirect/Get).
 
-``dashboard.js`` sends the same forms, and puts parts of the page that comes back into the one that is open.
+``forms.js`` sends the same forms, and puts parts of the page that comes back into the one that is open.
 """
 
 from apiflask import APIBlueprint

@@ -1,7 +1,10 @@
 """The pages for people, at the addresses that give programs JSON."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from apiflask import APIBlueprint
 from flask import Response, request
@@ -16,7 +19,7 @@ from jobs.question import Unreadable, read
 from webapp.models import AuditQuery, JobsQuery, TodosQuery
 from webapp.negotiation import wants_html
 from webapp.operations import (
-    JobsFound,
+    JobsPage,
     belongings_of,
     find_job,
     list_audit,
@@ -28,6 +31,7 @@ from webapp.operations import (
 from webapp.pages import forms, story
 from webapp.pages.fragments import around_html, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
+from webapp.paging import cursor_before
 from webapp.problems import checked
 from webapp.rendering import render
 
@@ -69,9 +73,10 @@ def jobs_page(form: forms.Form | None = None) -> Response:
     given = {name: text for name, text in request.args.items() if text.strip()}
     words = given.get("q", "")
     unreadable = _unreadable(words)
-    query = checked(ListQuery, given | {"q": None if unreadable else given.get("q")})
+    query = checked(ListQuery, given | {"q": words if words and not unreadable else None})
     name = request.args.get("form", "heavy")
-    jobs, older, back_to = list_jobs(query) if not unreadable else JobsFound([], None, None)
+    found = list_jobs(query) if not unreadable else JobsPage([])
+    asked = asked_for(query)
     with ledger().reading() as connection:
         counts = tally.counts(connection)
         group = failures.find(connection, query.failure) if query.failure else None
@@ -81,17 +86,36 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         form=form or forms.blank(forms.SUBMIT, name if name in JOB_TYPES else "heavy"),
         opened=form is not None or "form" in request.args,
         job_types=JOB_TYPES,
-        words=words,
-        unreadable=unreadable,
-        back_to=back_to,
         tabs=TABS,
         counts=counts,
         query=query,
+        words=words,
+        unreadable=unreadable,
+        back_to=found.back_to,
         group=group,
-        rows=rows_html(jobs),
-        older=older,
-        end=jobs[-1].seq if older else None,
+        asked=asked,
+        address=partial(address, asked),
+        rows=rows_html(found.jobs),
+        older=found.older,
+        newer=cursor_before(found.jobs[0].seq) if found.jobs else None,
+        has_newer=found.newer is not None,
+        end=found.jobs[-1].seq if found.older else None,
     )
+
+
+def asked_for(query: ListQuery) -> dict[str, str]:
+    """Return what a list of jobs is asked for, as its links have it, without its place in the list."""
+    given = query.model_dump(mode="json", exclude={"cursor"}, exclude_defaults=True)
+    return {name: text for name, value in given.items() if (text := _as_text(value))}
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else value if isinstance(value, str) else json.dumps(value)
+
+
+def address(asked: Mapping[str, str], **changes: str | None) -> str:
+    """Return the address of a list of jobs that is asked for the same, with some changes."""
+    return "/flask?" + urlencode({name: text for name, text in {**asked, **changes}.items() if text})
 
 
 def _unreadable(words: str) -> str:

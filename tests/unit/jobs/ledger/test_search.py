@@ -55,10 +55,23 @@ def pages(ledger: Ledger, text: str, limit: int, budget: float) -> Iterator[sear
         with ledger.reading() as connection:
             found = search.page(connection, read(text), limit=limit, before=before, budget=budget)
         yield found
-        if found.before is None:
+        if found.older is None:
             return
-        assert before is None or found.before < before, "each page comes nearer to the end"
-        before = found.before
+        assert before is None or found.older < before, "each page comes nearer to the end"
+        before = found.older
+
+
+def upwards(ledger: Ledger, text: str, limit: int, budget: float) -> list[str]:
+    """Return what the pages of newer jobs have, newest first, from before the first job on."""
+    after: int | None = 0
+    ids: list[str] = []
+    while after is not None:
+        with ledger.reading() as connection:
+            found = search.page(connection, read(text), limit=limit, after=after, budget=budget)
+        ids = [job.id for job in found.jobs] + ids
+        assert found.newer is None or found.newer > after, "each page comes nearer to the end"
+        after = found.newer
+    return ids
 
 
 def ask(ledger: Ledger, text: str, limit: int = 100, budget: float = 60) -> list[str]:
@@ -172,6 +185,7 @@ def test_every_job_is_found_once_on_pages_of_any_size_and_however_early_a_search
             for word in ("red", "12", "a1b2"):
                 here = [each for each in everything if word in texts[each].split()]
                 assert ask(ledger, word, limit, budget) == here
+                assert upwards(ledger, word, limit, budget) == here
                 assert ask(ledger, f"failed {word}", limit, budget) == [each for each in here if each in failed]
             assert ask(ledger, "nowhere", limit, budget) == []
 

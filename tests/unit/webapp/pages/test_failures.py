@@ -1,34 +1,16 @@
 """Failed jobs as the API and the pages show them, with a real ledger. No RabbitMQ is needed for that."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from flask.testing import FlaskClient
-from webapp import create_app
-from webapp import intake as intakes
 
-from jobs.ledger import database, moves
+from jobs.ledger import moves
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob
-from jobs.settings import settings
 
 BROWSER = {"Accept": "text/html"}
 EVIL = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-def client(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
-    """The application on the ledger of this test."""
-    caches = (settings, database.ledger, intakes.intake)
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{ledger.file}")
-    monkeypatch.setenv("BROKER_HOST", "127.0.0.1:1")  # where nothing listens
-    for cache in caches:
-        cache.cache_clear()
-    yield create_app().test_client()
-    for cache in caches:
-        cache.cache_clear()
 
 
 def fail(ledger: Ledger, error: str = "Row 17 is wrong.", traceback: str | None = None) -> str:
