@@ -77,9 +77,9 @@ def list_jobs(query: JobsQuery) -> JobsPage:
     """Return a page of jobs. Raises a 422 problem for a wrong cursor."""
     question = read(query.q or "").narrowed(query.status, query.task_type, query.scheduled)
     word, position = place_of(query.cursor) if query.cursor is not None else ("after", None)
-    place = {"after": position} if word == "before" else {"before": position}
+    before, after = (None, position) if word == "before" else (position, None)
     with ledger().reading() as connection:
-        found = search.page(connection, question, limit=query.limit, failure=query.failure, **place)
+        found = search.page(connection, question, limit=query.limit, before=before, after=after, failure=query.failure)
     return JobsPage(
         found.jobs,
         older=cursor_after(found.older) if found.older is not None else None,

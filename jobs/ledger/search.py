@@ -59,11 +59,11 @@ def page(
     before: int | None = None,
     after: int | None = None,
     failure: str | None = None,
-    budget: float = BUDGET,
+    budget: float | None = None,
 ) -> Found:
     """Return up to ``limit`` jobs that fit: the newest, or those before or after another page, given by its end.
 
-    ``failure`` is the key of a group of failed jobs. After ``budget`` seconds no further step is made.
+    ``failure`` is the key of a group of failed jobs. After ``budget`` seconds, or :data:`BUDGET`, no further step is made.
     """
     floor = _first_since(connection, question.since - DISORDER) if question.since is not None else 1
     top = before if before is not None else queries.newest_seq(connection) + 1
@@ -72,7 +72,7 @@ def page(
     back_to = None
     if question.phrases or question.queues or question.workers or question.ids:
         search = _Search(connection, question, floor, top, after, failure)
-        jobs, onward, complete = search.look(limit, time.monotonic() + budget)
+        jobs, onward, complete = search.look(limit, time.monotonic() + (BUDGET if budget is None else budget))
         # Where one comes from there were jobs. To look whether they fit would take as long again.
         backward = before is not None or after is not None
         if after is None and not complete and len(jobs) < limit and onward is not None:

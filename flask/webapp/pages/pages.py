@@ -99,7 +99,7 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         older=found.older,
         newer=cursor_before(found.jobs[0].seq) if found.jobs else None,
         has_newer=found.newer is not None,
-        end=found.jobs[-1].seq if found.older else None,
+        end=found.jobs[-1].seq if found.jobs and found.older else None,
     )
 
 
