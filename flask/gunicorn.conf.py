@@ -5,7 +5,6 @@ import json
 import os
 import random
 import socket
-import tempfile
 from typing import Any
 
 from gunicorn import util
@@ -37,8 +36,9 @@ limit_request_line = 0
 accesslog = None  # Nginx keeps it
 
 # Each process counts its requests in files here, in memory, and any of them tells the figures of all. The files of a
-# process that has ended stay, for what it has counted is still true.
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="metrics_")
+# process that has ended stay, for what it has counted is still true. ops/autoscale.sh adds a file, too.
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = "/tmp/metrics"
+os.makedirs(os.environ["PROMETHEUS_MULTIPROC_DIR"], exist_ok=True)
 
 
 class logger_class(Logger):  # the name of the setting

@@ -6,6 +6,7 @@ follow from the entry.
 
 import random
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -89,13 +90,23 @@ class TextParams(Params):
     repeat: int = Field(1, ge=1, le=100, description="How often.", examples=[3])
 
 
+def _after_the_beginning(end: datetime, given: ValidationInfo) -> datetime:
+    start = given.data.get("created_from")
+    if start is not None and end <= start:
+        raise PydanticCustomError("never", "Input should be later than created_from")
+    return end
+
+
+_End = Annotated[Moment, AfterValidator(_after_the_beginning)]
+
+
 class ExportFilters(Params):
     """Which to-dos to export; all of them when nothing is given."""
 
     done: StrictBool | None = Field(None, description="Only those that are done, or only those not.", examples=[False])
     text: str | None = Field(None, max_length=500, description="Only those whose text contains this.")
     created_from: Moment | None = Field(None, description="Only those made at this time or later.")
-    created_to: Moment | None = Field(None, description="Only those made before this time.")
+    created_to: _End | None = Field(None, description="Only those made before this time.")
 
 
 class ExportParams(Params):
@@ -146,6 +157,8 @@ else:
     _QueueName = Literal[tuple(QUEUES)]
 
 
+#: Jobs that a filter may name one by one.
+MOST_NAMED = 500
 #: The key of a group of failures, see :mod:`jobs.fingerprint`.
 FAILURE_KEY = "^[0-9a-f]{16}$"
 
@@ -158,7 +171,10 @@ class _JobFilter(Params):
     task_type: Annotated[str, AfterValidator(_known_type)] | None = Field(None, description="Only jobs of this kind.")
     queue: _QueueName | None = Field(None, description="Only jobs of this queue.")
     created_from: Moment | None = Field(None, description="Only jobs accepted at this time or later.")
-    created_to: Moment | None = Field(None, description="Only jobs accepted before this time.")
+    created_to: _End | None = Field(None, description="Only jobs accepted before this time.")
+    task_ids: list[Annotated[str, Field(max_length=36)]] | None = Field(
+        None, min_length=1, max_length=MOST_NAMED, description="Only jobs with these ids."
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -178,6 +194,9 @@ class CancelFilter(_JobFilter):
         description="Only jobs in these states; all that have not ended when left out.",
         examples=[["PENDING"]],
     )
+    scheduled: StrictBool | None = Field(
+        None, description="Only jobs that wait for their time, or only all others.", examples=[False]
+    )
 
 
 class RetryFilter(_JobFilter):
@@ -190,6 +209,16 @@ class RetryFilter(_JobFilter):
         None,
         pattern=FAILURE_KEY,
         description="Only jobs of this group of failures, and of these only those that were not run again yet.",
+    )
+
+
+class FailureFilter(Params):
+    """Parameters of ``delete_failures``."""
+
+    failure: str = Field(
+        pattern=FAILURE_KEY,
+        description="The group of failures: a `key` of `/failures`.",
+        examples=["3f2a99bc0142d7e8"],
     )
 
 
@@ -274,6 +303,14 @@ JOB_TYPES = {
             queue=ARITHMETIC,
             params=RetryFilter,
             summary="Run all failed or cancelled jobs that match once more, as new jobs.",
+            control=True,
+            time_limit=3600,
+        ),
+        JobType(
+            name="delete_failures",
+            queue=ARITHMETIC,
+            params=FailureFilter,
+            summary="Delete all jobs of a group of failures, for good.",
             control=True,
             time_limit=3600,
         ),

@@ -6,6 +6,7 @@ means to Debian's cron: a slot at a fixed hour comes once on such a day, and a s
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import cache
 from itertools import islice
 from math import floor
 from zoneinfo import ZoneInfo, available_timezones
@@ -16,6 +17,7 @@ from cronsim import CronSim, CronSimError
 FIELDS = 5
 
 
+@cache
 def zone(name: str) -> ZoneInfo:
     """Return a time zone by its IANA name. Raises :class:`ValueError`."""
     if name not in available_timezones():

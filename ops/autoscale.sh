@@ -186,8 +186,9 @@ ask() {
 # hire: start the adviser in the web container, at the other ends of two pipes.
 hire() {
 	coproc ADVISER {
-		exec docker exec --interactive "$FLASK_CONTAINER" python -m jobs.commands.autoscale --min "$min" --max "$max" \
-			--queues "$queues" --wait "$wait" --cooldown "$cooldown" {autoscaler}<&- 2>&1
+		exec docker exec --interactive --env PROMETHEUS_MULTIPROC_DIR=/tmp/metrics "$FLASK_CONTAINER" \
+			python -m jobs.commands.autoscale --min "$min" --max "$max" --queues "$queues" --wait "$wait" \
+			--cooldown "$cooldown" {autoscaler}<&- 2>&1
 	}
 	adviser=$ADVISER_PID
 	exec {question}>&"${ADVISER[1]}" {answer}<&"${ADVISER[0]}"

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
-from jobs.catalogue import JOB_TYPES, QUEUES, RetryFilter
+from jobs.catalogue import JOB_TYPES, QUEUES, FailureFilter, RetryFilter
 from jobs.ledger import attempts, audit, failures, moves, pauses, queries, schedules, search, todos, tracebacks
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Attempt, AuditEntry, FailureGroup, Job, NewJob, Schedule, Todo
@@ -17,16 +17,11 @@ from webapp.auth import trail
 from webapp.auth.actor import who
 from webapp.auth.trail import noted
 from webapp.intake import intake, new_job
-from webapp.models import (
-    AuditQuery,
-    JobsQuery,
-    NewSchedule,
-    NewTodo,
-    ScheduleChange,
-    Submission,
-    TodoChange,
-    TodosQuery,
-)
+from webapp.models.jobs import JobsQuery
+from webapp.models.schedules import NewSchedule, ScheduleChange
+from webapp.models.service import AuditQuery
+from webapp.models.submissions import Submission
+from webapp.models.todos import NewTodo, TodoChange, TodosQuery
 from webapp.paging import cursor_after, cursor_before, place_of, position_of
 from webapp.problems import Problem, checked, field_problem
 from webapp.request_id import request_id
@@ -97,6 +92,13 @@ def cancel_job(task_id: str) -> Job:
     return job
 
 
+def withdraw_job(task_id: str) -> None:
+    """Take back a job that has not begun. Raises a 404 problem, or 409 if it has."""
+    if not intake().write(noted("cancel", task_id, lambda connection: moves.withdraw(connection, task_id))):
+        job = find_job(task_id)
+        raise Problem(409, f"It is too late to undo that: the job is {job.state}.", state=job.state)
+
+
 def retry_job(task_id: str) -> str:
     """Submit a failed or cancelled job again, and return the id of the new one. Raises a 404, 409 or 503 problem."""
     job = find_job(task_id)
@@ -128,9 +130,24 @@ def retry_failures(key: str) -> str:
 
     Raises a 404, 429 or 503 problem.
     """
-    with ledger().reading() as connection:
-        _found(failures.find(connection, key), f"group of failures with the key {key[:50]!r}")
+    _find_group(key)
     return intake().accept(new_job(JOB_TYPES["retry_jobs"], RetryFilter(failure=key)))
+
+
+def delete_failures(key: str) -> str:
+    """Delete all jobs of a group of failures for good; return the id of the job that does it.
+
+    Raises a 404, 429 or 503 problem.
+    """
+    group = _find_group(key)
+    new = new_job(JOB_TYPES["delete_failures"], FailureFilter(failure=group.key))
+    detail = f"{group.jobs} jobs, {group.type}: {group.message} By the job {new.id}."
+    return intake().accept(new, told=trail.entry("delete_failures", group.key, detail))
+
+
+def _find_group(key: str) -> FailureGroup:
+    with ledger().reading() as connection:
+        return _found(failures.find(connection, key), f"group of failures with the key {key[:50]!r}")
 
 
 # --- queues -----------------------------------------------------------------------------------------------------------
@@ -190,10 +207,13 @@ def change_schedule(name: str, change: ScheduleChange) -> Schedule:
         "paused": before.paused,
     }
     after = vars(_schedule(checked(NewSchedule, old | given)))
+    # Nothing else is written: somebody may be changing another part of it just now.
     columns = ("cron", "every", "timezone", "type", "params", "paused")
-    values = {column: after[column] for column in columns}
-    if any(values[column] != getattr(before, column) for column in ("cron", "every", "timezone", "paused")):
+    values = {column: after[column] for column in columns if after[column] != getattr(before, column)}
+    if values.keys() & {"cron", "every", "timezone", "paused"}:
         values["next_run_at"] = after["next_run_at"]
+    if not values:
+        return before
     change_it = noted("change_schedule", name, lambda connection: schedules.change(connection, name, values))
     changed = intake().write(change_it)
     return _found(changed, _schedule_called(name))
@@ -267,6 +287,12 @@ def remove_todo(todo_id: int) -> None:
     """Delete a to-do. Raises a 404 problem."""
     if not intake().write(noted("remove_todo", str(todo_id), lambda connection: todos.remove(connection, todo_id))):
         raise _not_found(_todo_with(todo_id))
+
+
+def restore_todo(todo_id: int) -> None:
+    """Bring a to-do back that was deleted within the last hour. Raises a 404 problem."""
+    if not intake().write(noted("restore_todo", str(todo_id), lambda connection: todos.restore(connection, todo_id))):
+        raise _not_found(f"{_todo_with(todo_id)} that was deleted within the last hour")
 
 
 def _todo_with(todo_id: int) -> str:

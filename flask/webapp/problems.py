@@ -85,7 +85,7 @@ def _from_validation(error: HTTPError) -> Response:
     errors = [
         {"field": _header_name(field), "message": message}
         if location == "headers"
-        else {"field": f"{_field_name(field)}.task_type".removeprefix("."), "message": _UNKNOWN_KIND}
+        else {"field": f"{_field_name(field)}.task_type".removeprefix("body."), "message": _UNKNOWN_KIND}
         if message.startswith(_NO_SUCH_TAG)
         else {"field": _field_name(field), "message": message}
         for location, fields in error.detail.items()
@@ -96,13 +96,13 @@ def _from_validation(error: HTTPError) -> Response:
 
 
 def _field_name(path: str) -> str:
-    """Return the path of a field as the client knows it; empty for the whole body, which APIFlask calls `_schema`.
+    """Return the path of a field as the client knows it; for the whole body, which APIFlask calls `_schema`, ``body``.
 
     Pydantic tells the kinds of a submission apart by ``task_type``, and puts that in front of the fields inside: in a
     batch after the number of the job.
     """
-    if path == "_schema":
-        return ""
+    if path in ("", "_schema"):
+        return "body"
     return _KIND_IN_PATH.sub(r"\1", path)
 
 

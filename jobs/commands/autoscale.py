@@ -3,6 +3,8 @@
 Each line of the input is a question: the names of the workers that may be retired, with blanks between them. Each is
 answered by one line, of which the parts are separated by tabs: ``add``, ``retire`` or ``hold``; how many to add, or the
 names of those to retire; why.
+
+Prometheus is told by the web container, where this runs: ``ops/autoscale.sh`` has it counted there.
 """
 
 import argparse
@@ -10,13 +12,27 @@ import sys
 import time
 from dataclasses import replace
 
+from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.catalogue import QUEUES
-from jobs.commands.autoscale_policy import Decision, Limits, Situation, decide
+from jobs.commands.autoscale_policy import Limits, Situation, decide, present
 from jobs.ledger import queries, samples, workers
 from jobs.ledger.database import ledger
 from jobs.settings import settings
+
+_WANTED = Gauge(
+    "warren_autoscaler_wanted_workers",
+    "How many workers of its queues the autoscaler wants.",
+    multiprocess_mode="mostrecent",
+)
+_LEAST = Gauge("warren_autoscaler_min_workers", "Its --min.", multiprocess_mode="mostrecent")
+_MOST = Gauge("warren_autoscaler_max_workers", "Its --max.", multiprocess_mode="mostrecent")
+_LAST_LOOK = Gauge(
+    "warren_autoscaler_last_look_timestamp_seconds",
+    "When the autoscaler last looked.",
+    multiprocess_mode="mostrecent",
+)
 
 
 def look(limits: Limits, removable: list[str]) -> Situation:
@@ -39,9 +55,12 @@ def look(limits: Limits, removable: list[str]) -> Situation:
 def answer(limits: Limits, removable: list[str]) -> str:
     """Return the answer to one question."""
     try:
-        decision = decide(limits, look(limits, removable))
+        seen = look(limits, removable)
     except SQLAlchemyError as error:
-        decision = Decision(why=f"the ledger cannot be read: {str(error).splitlines()[0]}")
+        return f"hold\t-\tthe ledger cannot be read: {str(error).splitlines()[0]}"
+    decision = decide(limits, seen)
+    _LAST_LOOK.set(seen.at)
+    _WANTED.set(present(limits, seen) + decision.add - len(decision.retire))
     if decision.add:
         return f"add\t{decision.add}\t{decision.why}"
     if decision.retire:
@@ -65,6 +84,8 @@ def main() -> int:
         wait=chosen.wait,
         cooldown=chosen.cooldown,
     )
+    _LEAST.set(limits.least)
+    _MOST.set(limits.most)
     for line in sys.stdin:
         print(answer(limits, line.split()), flush=True)
     return 0

@@ -77,9 +77,8 @@ class Decision:
 
 def decide(limits: Limits, seen: Situation) -> Decision:
     """Return what is to be done now."""
-    serving = [worker for worker in seen.workers if set(worker.queues.split(",")) & set(limits.queues)]
-    starting = set(seen.removable) - {worker.name for worker in seen.workers}
-    count = len(serving) + len(starting)
+    serving = _serving(limits, seen)
+    count = present(limits, seen)
     if count < limits.least:
         return Decision(add=limits.least - count, why=f"{count} -> {limits.least} workers: --min is {limits.least}")
     lines = [Line(queue, seen.samples, serving) for queue in limits.queues]
@@ -96,6 +95,16 @@ def decide(limits: Limits, seen: Situation) -> Decision:
     if wanted <= count:
         return Decision()
     return Decision(add=wanted - count, why=f"{count} -> {wanted} workers: {longest}")
+
+
+def present(limits: Limits, seen: Situation) -> int:
+    """Return how many workers of these queues there are, with those that just start."""
+    starting = set(seen.removable) - {worker.name for worker in seen.workers}
+    return len(_serving(limits, seen)) + len(starting)
+
+
+def _serving(limits: Limits, seen: Situation) -> list[Worker]:
+    return [worker for worker in seen.workers if set(worker.queues.split(",")) & set(limits.queues)]
 
 
 def _fewer(limits: Limits, seen: Situation, lines: Sequence["Line"], serving: Sequence[Worker]) -> Decision:

@@ -108,7 +108,7 @@ def _times(question: Question) -> Iterator[ColumnElement[bool]]:
     if question.until is not None:
         yield job.c.created_at < question.until - ROUNDING
     if question.scheduled is not None:
-        yield _scheduled() if question.scheduled else or_(job.c.due_at.is_(None), not_(_scheduled()))
+        yield is_scheduled(question.scheduled)
 
 
 def with_seqs(connection: Connection, seqs: Sequence[int]) -> list[Job]:
@@ -180,14 +180,15 @@ def scheduled(connection: Connection) -> dict[str, int]:
 
 def count_scheduled(connection: Connection) -> int:
     """Count the jobs that wait for their time."""
-    return connection.execute(select(func.count()).where(_scheduled())).scalar_one()
+    return connection.execute(select(func.count()).where(is_scheduled(True))).scalar_one()
 
 
-def _scheduled() -> ColumnElement[bool]:
-    """Return the condition that a job waits for its time; :attr:`Job.scheduled` says the same."""
+def is_scheduled(wanted: bool) -> ColumnElement[bool]:
+    """Return the condition that a job waits for its time, or that it does not; :attr:`Job.scheduled` says the same."""
     later = time.time() + RELAY_GRACE  # what has just been accepted is due that soon
     # Concatenated, so that SQLite looks at the jobs that are due later, and not at all that wait.
-    return and_(job.c.due_at > later, job.c.state.concat("") == State.PENDING)
+    waits = and_(job.c.due_at > later, job.c.state.concat("") == State.PENDING)
+    return waits if wanted else or_(job.c.due_at.is_(None), not_(waits))
 
 
 def due(connection: Connection, limit: int) -> list[DueJob]:

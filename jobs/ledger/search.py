@@ -63,7 +63,8 @@ def page(
 ) -> Found:
     """Return up to ``limit`` jobs that fit: the newest, or those before or after another page, given by its end.
 
-    ``failure`` is the key of a group of failed jobs. After ``budget`` seconds, or :data:`BUDGET`, no further step is made.
+    ``failure`` is the key of a group of failed jobs. After ``budget`` seconds, or :data:`BUDGET`, it makes no further
+    step.
     """
     floor = _first_since(connection, question.since - DISORDER) if question.since is not None else 1
     top = before if before is not None else queries.newest_seq(connection) + 1

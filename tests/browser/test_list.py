@@ -1,5 +1,7 @@
 """What only a browser shows of the list of jobs: that it stays in place, and how much of it there is to see."""
 
+from datetime import UTC, datetime, timedelta
+
 from playwright.sync_api import Page, expect
 
 from tests.browser.support import DESKTOP, live, mark, row
@@ -69,3 +71,34 @@ def test_no_row_comes_while_one_points_at_the_list(stack: Stack, page: Page) -> 
     expect(arrived).to_have_text("1 new job")
     page.mouse.move(0, 0)
     expect(row(page, third)).to_be_visible()
+
+
+def test_selected_jobs_are_cancelled_and_that_is_undone_or_seen(stack: Stack, page: Page) -> None:
+    later = {"task_type": "heavy", "run_at": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
+    ids = [stack.http.post("/flask/tasks", json=later).json()["task_id"] for _ in range(3)]
+    page.goto("/flask?status=PENDING&scheduled=true")
+    live(page)
+    unloaded = mark(page)
+    question, following = page.get_by_role("dialog"), page.locator("#following")
+    for key in ("j", "x", "j", "x", "c"):
+        page.keyboard.press(key)
+    expect(question.get_by_role("heading")).to_have_text("Cancel 2 jobs?")
+    question.get_by_role("button", name="Yes").click()
+    following.get_by_role("button", name="Undo").click()
+    expect(page.locator("#notice")).to_contain_text("Undone")
+    expect(following.locator("*")).to_have_count(0)
+    expect(page.locator("#picked")).to_have_text("Select all")
+    assert [stack.status(task_id)["status"] for task_id in ids] == ["PENDING"] * 3
+
+    row(page, ids[0]).get_by_role("checkbox").check()
+    row(page, ids[2]).get_by_role("checkbox").click(modifiers=["Shift"])
+    expect(page.locator("#picked")).to_have_text("3 selected")
+    row(page, ids[1]).get_by_role("checkbox").uncheck()
+    page.get_by_role("button", name="Cancel selected").click()
+    question.get_by_role("button", name="Yes, cancel 2 jobs").click()
+    page.mouse.move(0, 0)
+    expect(following).to_contain_text("cancelled: 2")
+    expect(row(page, ids[2])).to_have_count(0)
+    expect(row(page, ids[1])).to_be_visible()
+    assert unloaded()
+    stack.http.delete(f"/flask/tasks/{ids[1]}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.stack.test_metrics import web
 from tests.stack.test_ownership import LIBRARY
 from tests.stack.test_scripts import container_ids
 from tests.support.project import ROOT
@@ -94,6 +95,11 @@ def test_a_burst_brings_workers_and_quiet_takes_them_away(stack: Stack, tmp_path
     with autoscaling(stack, tmp_path / "log", *QUICK) as script:
         ids = burst(stack, 120, 1)
         wait_until(lambda: added(stack), 90, "two workers are added", lambda names: len(names) == 2)
+        told = web(stack)
+        assert (told["warren_autoscaler_min_workers",], told["warren_autoscaler_max_workers",]) == (1, 3)
+        assert told["warren_autoscaler_wanted_workers",] == 3
+        looked = "warren_autoscaler_last_look_timestamp_seconds"
+        wait_until(lambda: web(stack)[looked,], 30, "it looks again", lambda now: now > told[looked,])
         check_each_ran_once(stack, ids)
         wait_until(lambda: added(stack), 90, "they are retired", lambda names: names == [])
     said = script.said()

@@ -15,7 +15,7 @@ from packageurl import PackageURL
 
 from tests.support.clients import asking
 from tests.support.project import ROOT
-from tests.support.stack import PREFIX, Stack, run, wait_until
+from tests.support.stack import PREFIX, Stack, run, running, wait_until
 from tests.support.terminal import copy_project
 
 IMAGES = ("celery", "flask", "nginx", "rabbitmq")
@@ -204,12 +204,24 @@ def version_in(stack: Stack, image: str) -> str:
 
 
 @pytest.fixture
-def base(stack: Stack) -> Iterator[str]:
-    """Give the base another name: a refresh must not make the base anew that other stacks on this machine have, too."""
-    name = f"{stack.prefix}_base_of_test:latest"
-    stack.docker("tag", run(["bash", "-c", "source settings.sh; printf %s $BASE"]).stdout, name)
-    yield name
-    stack.docker("rmi", "--no-prune", name)
+def refreshed(stack: Stack, tmp_path: Path) -> Iterator[Stack]:
+    """Return a stack that may build images anew without changing those of others.
+
+    Docker's builder gives every stack the newest of the layers that were made from one recipe. So others that run on
+    this machine, such as those of a test beside this one, would be renewed by their next build. This one has another
+    recipe for Nginx, and its base has a name of its own.
+    """
+    root, base = tmp_path / "warren", f"{stack.prefix}_base_of_test:latest"
+    copy_project(root)
+    (root / "nginx/Dockerfile").write_text(
+        f"FROM {stack.prefix}_nginx\nUSER root\nRUN apt-get update && apt-get upgrade --yes\nUSER warren\n"
+    )
+    stack.docker("tag", run(["bash", "-c", "source settings.sh; printf %s $BASE"]).stdout, base)
+    own = Stack(f"{stack.prefix}_refreshed", tmp_path, root=root)
+    own.env["BASE_IMAGE"] = base
+    with running(own):
+        yield own
+    stack.docker("rmi", "--no-prune", base)
 
 
 def ids(stack: Stack) -> dict[str, str]:
@@ -217,27 +229,27 @@ def ids(stack: Stack) -> dict[str, str]:
 
 
 @pytest.mark.timeout(600)
-def test_an_image_that_lacks_an_update_is_built_anew_and_only_that_one(stack: Stack, base: str) -> None:
-    stack.run("./build.sh", "--refresh", BASE_IMAGE=base, timeout=600)  # the base of this machine may be old
-    before, cached = ids(stack), image_id(stack, "nginx")
-    old = make_old(stack, f"{stack.prefix}_nginx")
-    with asking(stack) as answers:
-        done = stack.run("./build.sh", "--refresh", BASE_IMAGE=base, timeout=600)
-    assert re.search(rf"^ +{stack.prefix}_nginx: {PACKAGE} 0\.1 -> \S+$", done.stdout, re.MULTILINE)
-    answers.check(stack)
+def test_an_image_that_lacks_an_update_is_built_anew_and_only_that_one(refreshed: Stack) -> None:
+    refreshed.run("./build.sh", "--refresh", timeout=600)  # the base of this machine may be old
+    before, cached = ids(refreshed), image_id(refreshed, "nginx")
+    old = make_old(refreshed, f"{refreshed.prefix}_nginx")
+    with asking(refreshed) as answers:
+        done = refreshed.run("./build.sh", "--refresh", timeout=600)
+    assert re.search(rf"^ +{refreshed.prefix}_nginx: {PACKAGE} 0\.1 -> \S+$", done.stdout, re.MULTILINE)
+    answers.check(refreshed)
 
     # What the cache of the builder had may be as old.
-    assert image_id(stack, "nginx") not in (old, cached)
-    assert version_in(stack, f"{stack.prefix}_nginx") != "0.1"
-    assert stack.inspect(stack.nginx)["Image"] == image_id(stack, "nginx")
-    assert {name for name, number in ids(stack).items() if number != before[name]} == {stack.nginx}
-    assert image_id(stack, "nginx") in sbom(stack, "nginx").read_text()
+    assert image_id(refreshed, "nginx") not in (old, cached)
+    assert version_in(refreshed, f"{refreshed.prefix}_nginx") != "0.1"
+    assert refreshed.inspect(refreshed.nginx)["Image"] == image_id(refreshed, "nginx")
+    assert {name for name, number in ids(refreshed).items() if number != before[name]} == {refreshed.nginx}
+    assert image_id(refreshed, "nginx") in sbom(refreshed, "nginx").read_text()
 
     # Neither another refresh nor a build without it goes back, or does anything.
-    after = ids(stack)
-    assert "nothing is newer" in stack.run("./build.sh", "--refresh", BASE_IMAGE=base).stdout
-    stack.run("./build.sh")
-    assert ids(stack) == after
+    after = ids(refreshed)
+    assert "nothing is newer" in refreshed.run("./build.sh", "--refresh").stdout
+    refreshed.run("./build.sh")
+    assert ids(refreshed) == after
 
 
 def test_when_debian_cannot_be_asked_nothing_is_changed_and_nothing_is_fine(stack: Stack, advisories: str) -> None:

@@ -112,6 +112,8 @@ def _value(column: Column[Any], number: int) -> Any:
     """Make up a value that fits into the column."""
     if column.name == "job_id":
         return ENDED_JOBS[number - 1]
+    if column.name == "deleted_at":  # what is deleted is not shown
+        return None
     for kind, value in _VALUES:
         if isinstance(column.type, kind):
             return value(number)

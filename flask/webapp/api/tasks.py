@@ -7,7 +7,8 @@ from jobs.catalogue import JOB_TYPES, CancelFilter, RetryFilter
 from jobs.ledger.database import ledger
 from webapp.api.openapi import error_responses
 from webapp.api.submission import accepted_answer, submit
-from webapp.models import Accepted, JobDetail, JobPage, JobsQuery, JobView, ResultView, StatusQuery, StatusView
+from webapp.models.jobs import JobDetail, JobPage, JobsQuery, JobView, ResultView, StatusQuery, StatusView
+from webapp.models.submissions import Accepted
 from webapp.operations import belongings_of, cancel_job, find_job, list_jobs, retry_job
 from webapp.problems import field_problem
 from webapp.views import attempt_view, job_view, timestamp

@@ -3,15 +3,18 @@
 //   data-live   a part that is kept up to date
 //   data-part   a part that the answer to a form in it replaces: the same form with its errors, for instance
 import { loadHistory, startCharts } from "./charts.js";
+import "./copy.js";
 import { prepareForms } from "./forms.js";
 import "./keys.js";
 import { release } from "./list.js";
 import "./navigate.js";
-import { connect } from "./stream.js";
+import { tellPicked } from "./select.js";
+import { follow } from "./stream.js";
 import { tick } from "./times.js";
 
 prepareForms();
 tick();
+tellPicked();
 setInterval(() => {
 	tick();
 	release();
@@ -21,4 +24,4 @@ if (place) {
 	startCharts(place);
 	loadHistory().catch(() => {});
 }
-if (document.querySelector("#list, #job, #queues")) connect();
+follow();

@@ -1,5 +1,8 @@
 // Forms: sent without leaving the page, with what is wrong beside the fields.
 import { parse, refresh, replace } from "./parts.js";
+import { adopt } from "./preferences.js";
+import { ask, unpick } from "./select.js";
+import { IN_UTC } from "./times.js";
 
 document.addEventListener("submit", async (event) => {
 	const form = event.target;
@@ -10,7 +13,7 @@ document.addEventListener("submit", async (event) => {
 	if (refuse(form)) return;
 	if (button) button.ariaDisabled = "true";
 	try {
-		await send(form);
+		await send(form, button);
 	} catch {
 		notice("The server does not answer. Nothing was sent; please try again in a moment.");
 	}
@@ -43,31 +46,40 @@ function forgive(form) {
 	for (const field of form.querySelectorAll("[aria-invalid]")) field.ariaInvalid = null;
 }
 
-async function send(form) {
-	const body = new URLSearchParams(new FormData(form));
+async function send(form, button) {
+	const body = new URLSearchParams(new FormData(form, button));
 	for (const input of form.querySelectorAll("input[type=datetime-local]")) {
-		if (input.value) body.set(input.name, new Date(input.value).toISOString());
+		if (input.value && !IN_UTC) body.set(input.name, new Date(input.value).toISOString());
 	}
 	const headers = { Accept: "text/html" };
 	// Parts that were pushed are the same for all people, so their forms have no token of their own.
 	const token = document.querySelector("meta[name=csrf-token]");
 	if (token) headers["X-CSRFToken"] = token.content;
-	const answer = await fetch(form.action, { method: "POST", body, headers });
+	const answer = await fetch(button?.getAttribute("formaction") ?? form.action, { method: "POST", body, headers });
 	const page = parse(await answer.text());
+	const question = page.getElementById("confirm");
+	if (question) {
+		ask(question);
+		prepareForms();
+		return;
+	}
+	form.closest("dialog")?.close();
 	notice(...(page.getElementById("problem") ?? page.getElementById("notice"))?.childNodes ?? ["The server does not answer."]);
 	const part = form.closest("[data-part]");
 	const fresh = part && page.getElementById(part.id);
 	if (fresh) {
-		for (const input of form.querySelectorAll("input[type=datetime-local]")) {
-			const same = fresh.querySelector(`[id="${input.id}"]`);
-			if (same) same.value = input.value;
-		}
 		replace(part, fresh);
 		prepareForms();
 		fresh.querySelector("[aria-invalid]")?.focus();
 	}
 	if (!answer.ok) return;
 	forgive(form);
+	const followed = page.getElementById("following");
+	const following = document.getElementById("following");
+	// What was asked for before is still shown, unless this form was about it.
+	if (followed?.childElementCount > 0 || form.closest("#following")) replace(following, followed);
+	if (form.closest("dialog")) unpick();
+	adopt(page);
 	refresh();
 }
 
@@ -102,6 +114,13 @@ document.addEventListener("change", (event) => {
 
 // Times are entered in the viewer's own zone, and errors stand beside the fields: the browser need not show its own.
 export function prepareForms() {
-	for (const zone of document.querySelectorAll(".zone")) zone.textContent = "your time";
+	for (const zone of document.querySelectorAll(".zone")) zone.textContent = IN_UTC ? "UTC" : "your time";
+	for (const input of document.querySelectorAll("[data-utc]")) {
+		const moment = new Date(`${input.dataset.utc.replace("Z", "")}Z`);
+		if (isNaN(moment)) continue;
+		const shift = IN_UTC ? 0 : moment.getTimezoneOffset() * 60_000;
+		input.value = new Date(moment - shift).toISOString().slice(0, -1);
+		input.removeAttribute("data-utc"); // once is enough
+	}
 	for (const form of document.forms) form.noValidate = form.method === "post";
 }

@@ -1,5 +1,6 @@
 // The list of jobs: rows that come, change and go.
 import { busy, refresh, replace } from "./parts.js";
+import { tellPicked } from "./select.js";
 import { now, tick } from "./times.js";
 
 // In milliseconds: after so long a list that has changed too much is fetched again, and up to twice as long.
@@ -60,6 +61,7 @@ export function forget() {
 	wanted = stale = false;
 	arrived.clear();
 	tellArrived();
+	tellPicked();
 }
 
 // --- rows that are pushed -------------------------------------------------------------------------------------------
@@ -84,9 +86,10 @@ const waitsForItsTime = (row) => row.dataset.state === "PENDING" && Number(row.d
 
 export function putRows(html) {
 	if (busy(() => putRows(html))) return;
-	const job = document.getElementById("job");
 	const rows = rowsOf(html);
-	if (job && rows.some((row) => row.id === `job-${job.dataset.id}`)) refresh();
+	// The job whose page this is, and the one that was just asked for
+	const shown = [...document.querySelectorAll("#job, [data-follow]")].map(({ dataset }) => dataset.id ?? dataset.follow);
+	if (rows.some((row) => shown.includes(row.id.replace("job-", "")))) refresh();
 	if (list()?.dataset.words) refreshLater(); // only the server knows which jobs the words fit
 	else if (list()) for (const row of rows) putRow(row, list());
 	tick();

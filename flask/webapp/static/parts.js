@@ -19,12 +19,14 @@ export function replace(old, fresh) {
 	if (focused) [...fresh.querySelectorAll(focused.tagName)][place]?.focus();
 }
 
-// A job's button that has replaced another one takes no click for a moment. Otherwise the second click of a double click
-// on "Cancel" would go to "Retry".
+// A button that has replaced another one takes no click for a moment. Otherwise the second click of a double click on
+// "Cancel" would go to "Retry", or that on "Pause" to "Resume".
+const ACTIONS = ":is(.actions, .small) button";
+
 function rest(old, fresh) {
-	for (const button of fresh.querySelectorAll(".actions button")) {
+	for (const button of fresh.querySelectorAll(ACTIONS)) {
 		const { id } = button.closest("[id]");
-		const before = (old.id === id ? old : old.querySelector(`[id="${id}"]`))?.querySelector(".actions button");
+		const before = (old.id === id ? old : old.querySelector(`[id="${id}"]`))?.querySelector(ACTIONS);
 		if (!before || (before.textContent === button.textContent && !before.ariaDisabled)) continue;
 		button.ariaDisabled = "true";
 		setTimeout(() => (button.ariaDisabled = null), REST);
@@ -61,7 +63,7 @@ function unfold(old, fresh) {
 function update(page) {
 	for (const part of document.querySelectorAll("[data-live]")) {
 		const fresh = page.getElementById(part.id);
-		if (!fresh) continue;
+		if (!fresh || (part.id === "following" && part.childElementCount === 0)) continue; // it was closed meanwhile
 		unfold(part, fresh);
 		if (part.id === "todos") merge(part, fresh);
 		else if (part.id === "list") putList(part, fresh);
@@ -101,6 +103,8 @@ export async function refresh() {
 	if (busy(refresh)) return;
 	const address = new URL(location.href);
 	address.searchParams.delete("said");
+	const followed = document.querySelector("[data-follow]");
+	if (followed) address.searchParams.set("following", followed.dataset.follow);
 	try {
 		const status = await load(address, update);
 		if (down && status < 400) for (const action of whenBack) action();

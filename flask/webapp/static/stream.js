@@ -16,7 +16,16 @@ let again = null;
 let streams = 0;
 let pause = 2_000;
 
-export function connect() {
+// Follow the stream if this page shows anything that changes, unless the viewer wants no changes.
+export function follow() {
+	const paused = document.documentElement.dataset.updates === "paused";
+	const wanted = document.querySelector("#list, #job, #queues, [data-follow]") !== null;
+	if (paused && wanted) say("paused", false);
+	if (paused) disconnect();
+	else if (wanted && !stream) connect();
+}
+
+function connect() {
 	clearTimeout(again);
 	stream = new EventSource("/flask/live");
 	streams += 1;
@@ -71,7 +80,7 @@ let leaving = null;
 document.addEventListener("visibilitychange", () => {
 	clearTimeout(leaving);
 	if (document.hidden) leaving = setTimeout(disconnect, HIDDEN_FOR);
-	else if (!stream) connect();
+	else follow();
 });
 
 // How many jobs each tab has. The title and the icon tell how many have failed, also while another page is in front.

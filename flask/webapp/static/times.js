@@ -1,6 +1,10 @@
 // Times and durations. All are those of the server's clock, in seconds, and all are rounded down: so the figures fit
 // together.
 
+// Times are those of the viewer's own zone, unless they want UTC.
+export const IN_UTC = document.documentElement.dataset.times === "utc";
+export const ZONE = IN_UTC ? { timeZone: "UTC", timeZoneName: "short" } : {};
+
 let lag = Date.now() / 1000 - Number(document.body.dataset.now);
 export const now = () => Date.now() / 1000 - lag;
 
@@ -29,7 +33,7 @@ function relative(seconds) {
 export function tick() {
 	const moment = now();
 	for (const time of document.querySelectorAll("main time")) {
-		time.title ||= new Date(time.dateTime).toLocaleString();
+		time.title ||= new Date(time.dateTime).toLocaleString(undefined, ZONE);
 		const text = relative(moment - Date.parse(time.dateTime) / 1000);
 		write(time, time.closest(".facts, .slots, #story") ? `${time.title}, ${text}` : text);
 	}

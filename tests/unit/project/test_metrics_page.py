@@ -6,6 +6,7 @@ import webapp.metrics  # noqa: F401  # for the metrics that it makes
 from prometheus_client import REGISTRY
 from prometheus_client.metrics import MetricWrapperBase
 
+import jobs.commands.autoscale  # likewise
 import jobs.worker.metrics  # noqa: F401  # likewise
 from jobs.ledger.collector import LedgerCollector
 from jobs.ledger.database import Ledger

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from prometheus_client import REGISTRY
 
 from jobs.commands import autoscale
 from jobs.ledger import moves, samples, workers
@@ -61,6 +62,23 @@ def test_it_answers_each_question_with_what_to_do_and_why(ledger: Ledger, ask: A
     answer = "add\t1\t1 -> 2 workers: 300 jobs of heavy wait, the last of them for about 1:12"
     assert ask("", "") == [answer, answer]
     assert ask("", most=1) == ["hold\t-\tjobs wait, and 1 workers are there: --max is 1"]
+
+
+def test_prometheus_is_told_what_it_wants(ledger: Ledger, ask: Ask) -> None:
+    def told(name: str) -> float | None:
+        return REGISTRY.get_sample_value(f"warren_autoscaler_{name}")
+
+    before = time.time()
+    register(ledger, "first")
+    record(ledger, backlog=304, workers=1)
+    ask("starting", most=7)
+    assert (told("wanted_workers"), told("min_workers"), told("max_workers")) == (2, 1, 7)
+    assert (told("last_look_timestamp_seconds") or 0) >= before
+    register(ledger, "starting", "w3")
+    with ledger.writing() as connection:
+        connection.exec_driver_sql("UPDATE sample SET unfinished = 0, consumers = 3")
+    ask("starting w3")
+    assert told("wanted_workers") == 2
 
 
 def test_it_names_those_to_retire_and_keeps_those_that_run_jobs(ledger: Ledger, ask: Ask) -> None:

@@ -134,6 +134,7 @@ def test_chunks_have_all_of_them_once() -> None:
         {"task_type": "nothing"},
         {"queue": "mine"},
         {"created_from": "soon"},
+        {"created_from": "2026-01-01T00:00:00Z", "created_to": "2026-01-01T00:00:00Z"},
     ],
 )
 def test_a_filter_that_says_nothing_or_nonsense_is_refused(wrong: dict[str, Any]) -> None:

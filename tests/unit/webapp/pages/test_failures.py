@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 
 from jobs.ledger import moves
@@ -103,3 +104,27 @@ def test_the_form_of_a_group_runs_all_of_it_again(client: FlaskClient, ledger: L
     bulk = detail(client, answer.headers["Location"].removeprefix("/flask/tasks/").partition("?")[0])
     assert (bulk["task_type"], bulk["input_params"]) == ("retry_jobs", {"failure": key})
     assert client.post("/flask/ui/failures/0123456789abcdef/retry", headers=BROWSER).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("DELETE", "/flask/failures/{}"), ("POST", "/flask/ui/failures/{}/delete")]
+)
+def test_a_job_of_its_own_deletes_a_group(client: FlaskClient, ledger: Ledger, method: str, path: str) -> None:
+    key = detail(client, fail(ledger))["failure"]
+    answer = client.open(path.format(key), method=method)
+    assert answer.status_code == (202 if method == "DELETE" else 303)
+    bulk = detail(client, answer.headers["Location"].removeprefix("/flask/tasks/").partition("?")[0])
+    assert (bulk["task_type"], bulk["input_params"]) == ("delete_failures", {"failure": key})
+    for unknown in ("0123456789abcdef", "nonsense"):
+        assert client.open(path.format(unknown), method=method).status_code == 404
+
+
+def test_deleting_a_group_has_to_be_confirmed(client: FlaskClient, ledger: Ledger) -> None:
+    """Without a script, too: the button is folded, and says how many jobs it is about."""
+    fail(ledger)
+    key = detail(client, fail(ledger))["failure"]
+    page = client.get("/flask/failures", headers=BROWSER).text
+    folded = re.search(rf'<details id="delete-{key}" class="delete changes">(.*?)</details>', page, re.DOTALL)
+    assert folded is not None
+    assert "<button>Delete 2 jobs for good</button>" in folded[1]
+    assert f'method="post" action="/flask/ui/failures/{key}/delete"' in folded[1]
