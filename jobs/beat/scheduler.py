@@ -8,7 +8,8 @@
 - workers whose lease has run out are retired, and what they ran is due again;
 - jobs whose messages the broker has lost (its volume wiped, say) are due again;
 - what has become of jobs is added up, by kind (:mod:`jobs.beat.summing`);
-- rows of jobs that ended long ago are removed, and so are old files of exports.
+- rows of jobs that ended long ago are removed, and so are old files of exports;
+- the words of jobs that have ended are indexed, for the search.
 
 Beside the ticks, a thread records what the queues look like (:mod:`jobs.beat.sampling`), and others send notices, if
 somebody has asked for them (:mod:`jobs.beat.notifying`).
@@ -28,7 +29,7 @@ from jobs.beat import notifying, recurring, sampling
 from jobs.beat.summing import Summing
 from jobs.broker.depths import BrokerUnavailable, queue_depths
 from jobs.broker.publisher import NotPublished, Publisher, tell_published
-from jobs.ledger import expiry, moves, queries, workers
+from jobs.ledger import expiry, moves, queries, words, workers
 from jobs.ledger.database import ledger
 from jobs.settings import settings
 
@@ -46,6 +47,8 @@ COUNTS_LAG = 10.0
 CLEAR_EVERY = 60.0
 #: Seconds that one tick may spend on removing old rows, and on removing old files.
 REMOVE_BUDGET = 0.25
+#: Seconds between two looks for jobs whose words are to be indexed, and how long one may take.
+INDEX_EVERY, INDEX_BUDGET = 2.0, 0.1
 #: Jobs made due again in one transaction: short enough to keep nobody waiting.
 CHUNK = 500
 
@@ -65,6 +68,8 @@ class LedgerScheduler(Scheduler):
         self._next_clearing = time.monotonic()
         self._clearing: Iterator[bool] | None = None
         self._files_removed = 0
+        self._next_indexing = time.monotonic()
+        self._indexed_after = -1
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -84,6 +89,7 @@ class LedgerScheduler(Scheduler):
             self._summing.look()
             self._remove_old()
             self._remove_expired_files()
+            self._index_words()
             heartbeat.beat()
         except SQLAlchemyError as error:
             logger.warning("the ledger cannot be used: %s", error)
@@ -176,6 +182,12 @@ class LedgerScheduler(Scheduler):
         # Not before they are added up, however short they are kept.
         ended_before = min(now - settings().result_expires, self._summing.until)
         expiry.remove_old(ledger(), ended_before, REMOVE_BUDGET, audited_before=audited_before)
+
+    def _index_words(self) -> None:
+        if time.monotonic() < self._next_indexing:
+            return
+        self._indexed_after = words.fill(ledger(), INDEX_BUDGET, self._indexed_after)
+        self._next_indexing = time.monotonic() + INDEX_EVERY
 
     def _remove_expired_files(self) -> None:
         """Go on with the removal of old files, or begin it when it is time to."""
