@@ -144,4 +144,5 @@ def test_a_drained_worker_ends_what_it_runs_and_takes_jobs_again_when_it_is_rest
         assert stack.inspect(stack.celery)["State"]["Running"], "Docker has nothing to start again"
     finally:
         stack.docker("restart", "--time", "20", stack.celery, timeout=90)
+        stack.wait_healthy(stack.celery, timeout=120)
     stack.wait_state(waits, "SUCCESS", timeout=60)
