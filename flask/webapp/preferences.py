@@ -27,7 +27,7 @@ def keep(answer: Response, wanted: Mapping[str, str]) -> None:
             name,
             value,
             max_age=KEPT_FOR,
-            path="/flask",
+            path="/",  # the documentation is not below /flask
             secure=request.is_secure,
             httponly=True,
             samesite="Lax",

@@ -1,19 +1,17 @@
 """What a list of jobs is asked for: its filters, its address, and what can be done with all of it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import request
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
+from jobs.question import Unreadable, read
 from jobs.states import ENDED, RETRYABLE, State
 from webapp.models.jobs import JobsQuery
 from webapp.problems import checked
-
-#: Characters of an id that a search needs.
-SHORTEST_SEARCH = 4
 
 #: What can be done, and to jobs in which states.
 POSSIBLE = {"cancel": tuple(state for state in State if state not in ENDED), "retry": RETRYABLE}
@@ -24,16 +22,24 @@ UNDERSTOOD = {"status", "task_type", "scheduled", "failure", "limit"}
 
 
 class ListQuery(JobsQuery):
-    """Query of the page of jobs: that of the API, and a search."""
+    """Query of the page of jobs: that of the API, and what else is in the address."""
 
     model_config = ConfigDict(extra="ignore")
 
-    q: str | None = Field(None, min_length=SHORTEST_SEARCH, max_length=36)
+
+def list_query(without: Collection[str] = ()) -> ListQuery:
+    """Return what list of jobs the present request asks for, but some parameters. Raises a 422 problem."""
+    given = {name: text for name, text in request.args.items() if text.strip() and name not in without}
+    return checked(ListQuery, given)
 
 
-def list_query() -> ListQuery:
-    """Return what list of jobs the present request asks for. Raises a 422 problem."""
-    return checked(ListQuery, {name: text for name, text in request.args.items() if text})
+def what_is_wrong(words: str) -> str:
+    """Return why the words of a search cannot be read; nothing if they can."""
+    try:
+        read(words)
+    except Unreadable as error:
+        return str(error)
+    return ""
 
 
 def asked_for(query: ListQuery) -> dict[str, str]:

@@ -69,7 +69,7 @@ def _chosen(action: str, query: ListQuery, before: datetime | str) -> CancelFilt
     if "all" not in request.form:
         return checked(FILTERS[action], {"task_ids": ids})
     if not can_be_whole(query):
-        raise Problem(422, "Of jobs that were searched for, select those that you mean.")
+        raise Problem(422, "Of jobs that were found by words, select those that you mean.")
     states = possible(query).get(action)
     if not states:
         raise Problem(422, f"There is nothing to {action} in this list.")

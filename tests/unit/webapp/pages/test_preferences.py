@@ -23,6 +23,7 @@ def test_a_page_is_as_its_viewer_wants_it(client: FlaskClient) -> None:
     assert shown(client) == wanted
     page = client.get("/flask", headers=BROWSER).text
     assert re.findall(r'<option value="(\w+)" selected>', page)[:3] == list(wanted.values())
+    assert 'data-theme="dark"' in client.get("/docs/tour.md", headers=BROWSER).text
     client.post("/flask/ui/preferences", data={"theme": "light"})
     assert shown(client) == AT_FIRST | {"theme": "light"}
 
