@@ -3,15 +3,15 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
 from jobs.catalogue import JOB_TYPES, QUEUES, FailureFilter, RetryFilter
-from jobs.ledger import attempts, audit, failures, moves, pauses, queries, schedules, todos, tracebacks
+from jobs.ledger import attempts, audit, failures, moves, pauses, queries, schedules, search, todos, tracebacks
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Attempt, AuditEntry, FailureGroup, Job, NewJob, Schedule, Todo
+from jobs.question import read
 from jobs.states import State
 from webapp.auth import trail
 from webapp.auth.actor import who
@@ -62,36 +62,25 @@ class JobsPage(NamedTuple):
     """A page of jobs, newest first, and the cursors of the pages of older and of newer jobs, if there are any."""
 
     jobs: list[Job]
-    older: str | None
-    newer: str | None
+    older: str | None = None
+    newer: str | None = None
+    #: When a search was stopped before the page was full: only jobs accepted since then were looked at.
+    back_to: float | None = None
 
 
-def list_jobs(query: JobsQuery, id_prefix: str | None = None) -> JobsPage:
+def list_jobs(query: JobsQuery) -> JobsPage:
     """Return a page of jobs. Raises a 422 problem for a wrong cursor."""
+    question = read(query.q or "").narrowed(query.status, query.task_type, query.scheduled)
     word, position = place_of(query.cursor) if query.cursor is not None else ("after", None)
+    before, after = (None, position) if word == "before" else (position, None)
     with ledger().reading() as connection:
-        page = partial(
-            queries.page,
-            connection,
-            in_states=query.status,
-            of_type=query.task_type,
-            id_prefix=id_prefix,
-            failure=query.failure,
-            scheduled=query.scheduled,
-        )
-        # One job more tells whether there is another page in that direction.
-        if word == "before":
-            found = page(limit=query.limit + 1, after=position)
-            jobs = found[-query.limit :]
-            newer = len(found) > query.limit
-            older = bool(page(limit=1, before=jobs[-1].seq if jobs else (position or 0) + 1))
-        else:
-            found = page(limit=query.limit + 1, before=position)
-            jobs = found[: query.limit]
-            older = len(found) > query.limit
-            newer = position is not None and bool(page(limit=1, after=jobs[0].seq if jobs else position - 1))
-    first, last = (jobs[0].seq, jobs[-1].seq) if jobs else (position or 0, position or 0)
-    return JobsPage(jobs, cursor_after(last) if older else None, cursor_before(first) if newer else None)
+        found = search.page(connection, question, limit=query.limit, before=before, after=after, failure=query.failure)
+    return JobsPage(
+        found.jobs,
+        older=cursor_after(found.older) if found.older is not None else None,
+        newer=cursor_before(found.newer) if found.newer is not None else None,
+        back_to=found.back_to,
+    )
 
 
 def cancel_job(task_id: str) -> Job:

@@ -11,8 +11,6 @@ from jobs.ledger.records import NewJob
 from jobs.ledger.schema import job
 from jobs.states import ENDED, RETRYABLE, State
 
-#: The API shows times to the microsecond, so a job is from the moment that is shown, give or take half of one.
-ROUNDING = 5e-7
 #: Jobs in one transaction: short enough to keep nobody waiting.
 CHUNK = 500
 
@@ -81,9 +79,9 @@ def _matches(chosen: CancelFilter | RetryFilter, before: ScalarSelect[int] | Non
     if chosen.queue is not None:
         conditions.append(job.c.queue == chosen.queue)
     if chosen.created_from is not None:
-        conditions.append(job.c.created_at >= chosen.created_from.timestamp() - ROUNDING)
+        conditions.append(job.c.created_at >= chosen.created_from.timestamp() - queries.ROUNDING)
     if chosen.created_to is not None:
-        conditions.append(job.c.created_at < chosen.created_to.timestamp() - ROUNDING)
+        conditions.append(job.c.created_at < chosen.created_to.timestamp() - queries.ROUNDING)
     if chosen.task_ids is not None:
         conditions.append(job.c.id.in_(chosen.task_ids))
     if isinstance(chosen, CancelFilter) and chosen.scheduled is not None:

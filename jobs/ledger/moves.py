@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, not_, or_, select, update
 
 from jobs.fingerprint import fingerprint
-from jobs.ledger import attempts, failures, keys, mails, notices, tracebacks
+from jobs.ledger import attempts, failures, keys, mails, notices, tracebacks, words
 from jobs.ledger.pauses import MAY_START
 from jobs.ledger.records import Claim, DueJob, IdempotencyKey, NewJob, Outcome
 from jobs.ledger.schema import job
@@ -272,7 +272,9 @@ def delete_failed(connection: Connection, failure: str, failed_before: float, li
 
 
 def _delete(connection: Connection, which: ColumnElement[bool], order: ColumnElement[Any], limit: int) -> int:
-    rows = connection.execute(select(job.c.id, job.c.failure).where(which).order_by(order).limit(limit)).all()
+    rows = connection.execute(
+        select(job.c.seq, job.c.id, job.c.failure).where(which).order_by(order).limit(limit)
+    ).all()
     old = [row.id for row in rows]
     failed = {row.id: row.failure for row in rows if row.failure is not None}
     if failed:
@@ -282,6 +284,7 @@ def _delete(connection: Connection, which: ColumnElement[bool], order: ColumnEle
         mails.remove(connection, old)
         attempts.remove(connection, old)
         connection.execute(delete(job).where(job.c.id.in_(old)))
+        words.remove(connection, {row.seq for row in rows})
     return len(old)
 
 

@@ -145,6 +145,13 @@ failure_hour = Table(
     Column("jobs", Integer, nullable=False),
 )
 
+#: Blocks of jobs whose words are not in the index; of the last one and what comes after it, none are: see `words`.
+search_gap = Table(
+    "search_gap",
+    metadata,
+    Column("block", BigInteger, primary_key=True, autoincrement=False),
+)
+
 worker = Table(
     "worker",
     metadata,

@@ -32,10 +32,10 @@ def test_tabs_and_pages_are_shown_in_place(stack: Stack, page: Page) -> None:
     expect(page.get_by_text("No job here.")).to_be_visible()
     assert "status=FAILURE" in page.url
     assert "task_type=add" in page.url
-    page.locator("#filters [name=task_type]").select_option("")
+    page.locator("#filters [name=q]").fill('"by zero"')
     page.locator("#filters button").click()
     expect(page.locator("#states a", has_text="Failed")).to_have_attribute("aria-current", "true")
-    assert "task_type" not in page.url
+    assert "q=%22by" in page.url
     assert unloaded()
 
 

@@ -170,6 +170,31 @@ def test_a_build_renews_the_tools_that_run_and_only_what_has_changed(stack: Stac
         stack.run("ops/flower.sh", "start")
 
 
+def test_a_tool_that_was_renewed_is_found_at_once(stack: Stack, visitors: dict[str, httpx.Client]) -> None:
+    name, network, holder = container(stack, "rabbitmq_ui"), f"{stack.prefix}_front_network", f"{stack.prefix}_holder"
+
+    def address() -> str:
+        return str(stack.inspect(name)["NetworkSettings"]["Networks"][network]["IPAddress"])
+
+    # Docker gives away the lowest address that is free. So it gets another one if a lower one has become free.
+    stack.docker("stop", name)
+    try:
+        options = ("--detach", "--rm", "--no-healthcheck", "--network", network, "--name", holder)
+        stack.docker("run", *options, f"{stack.prefix}_nginx", "sleep", "300")
+        stack.docker("start", name)
+        stack.wait_healthy(name)
+    finally:
+        stack.docker("rm", "--force", holder)
+    before = address()
+    wait_until(lambda: visitors["rabbitmq_ui"].get("/rabbitmq/").status_code, 20, "it is there", lambda n: n == 200)
+    try:
+        stack.run("ops/rabbitmq_ui.sh", "start", NGINX_MEMORY="70m")
+        assert visitors["rabbitmq_ui"].get("/rabbitmq/").status_code == 200
+        assert address() != before
+    finally:
+        stack.run("ops/rabbitmq_ui.sh", "start")
+
+
 def test_without_its_container_a_tool_is_missing_and_nothing_else(
     stack: Stack, visitors: dict[str, httpx.Client]
 ) -> None:

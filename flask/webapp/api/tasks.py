@@ -11,7 +11,7 @@ from webapp.models.jobs import JobDetail, JobPage, JobsQuery, JobView, ResultVie
 from webapp.models.submissions import Accepted
 from webapp.operations import belongings_of, cancel_job, find_job, list_jobs, retry_job
 from webapp.problems import field_problem
-from webapp.views import attempt_view, job_view
+from webapp.views import attempt_view, job_view, timestamp
 
 blueprint = APIBlueprint("tasks", __name__, tag="Jobs")
 
@@ -19,7 +19,12 @@ blueprint = APIBlueprint("tasks", __name__, tag="Jobs")
 def page_answer(query: JobsQuery) -> Response:
     """Answer with a page of jobs."""
     page = list_jobs(query)
-    return jsonify(data=[job_view(job) for job in page.jobs], next=page.older, previous=page.newer)
+    return jsonify(
+        data=[job_view(job) for job in page.jobs],
+        next=page.older,
+        previous=page.newer,
+        looked_back_to=timestamp(page.back_to),
+    )
 
 
 @blueprint.get("/tasks")

@@ -2,8 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
+from jobs import question
 from jobs.catalogue import FAILURE_KEY
 from jobs.states import State
 from webapp.models.common import PageQuery, PriorityWord, TaskType, Timestamp
@@ -61,6 +63,10 @@ class JobPage(BaseModel):
     data: list[JobView]
     next: str | None = Field(description="The cursor of the next page, of older jobs; null on the last one.")
     previous: str | None = Field(description="The cursor of the page of newer jobs; null when there are none yet.")
+    looked_back_to: Timestamp = Field(
+        description="Null, unless a search was stopped to answer in time. Then it has looked at the jobs accepted"
+        " since, and `next` goes on from there."
+    )
 
 
 class StatusView(BaseModel):
@@ -82,6 +88,14 @@ def _split(text: Any) -> Any:
     return text.split(",") if isinstance(text, str) else text
 
 
+def _readable(text: str) -> str:
+    try:
+        question.read(text)
+    except question.Unreadable as error:
+        raise PydanticCustomError("unreadable", "{reason}", {"reason": str(error)}) from None
+    return text
+
+
 class JobsQuery(PageQuery):
     """Query of the list of jobs."""
 
@@ -90,6 +104,14 @@ class JobsQuery(PageQuery):
         description="Only jobs in these states, separated by commas.",
     )
     task_type: TaskType | None = Field(None, description="Only jobs of this kind.")
+    q: Annotated[str, AfterValidator(_readable)] | None = Field(
+        None,
+        max_length=question.LONGEST,
+        description="Only jobs that these words fit: what to look for in parameters, results and errors, the"
+        " beginning of an id, states such as `failed`, and the fields `kind:`, `queue:`, `state:`, `worker:`, `id:`,"
+        " `since:` and `until:`.",
+        examples=['kind:divide failed since:1h "by zero"'],
+    )
     failure: str | None = Field(
         None, pattern=FAILURE_KEY, description="Only jobs of this group of failures: a `key` of `/failures`."
     )

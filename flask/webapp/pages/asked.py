@@ -1,35 +1,45 @@
 """What a list of jobs is asked for: its filters, its address, and what can be done with all of it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import request
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict
 
+from jobs.question import Unreadable, read
 from jobs.states import ENDED, RETRYABLE, State
 from webapp.models.jobs import JobsQuery
 from webapp.problems import checked
 
-#: Characters of an id that a search needs.
-SHORTEST_SEARCH = 4
-
 #: What can be done, and to jobs in which states.
 POSSIBLE = {"cancel": tuple(state for state in State if state not in ENDED), "retry": RETRYABLE}
 
+#: What a filter of such jobs takes, and what does not choose jobs. With anything else that a list is asked for, more
+#: jobs could be meant than are shown.
+UNDERSTOOD = {"status", "task_type", "scheduled", "failure", "limit"}
+
 
 class ListQuery(JobsQuery):
-    """Query of the page of jobs: that of the API, and a search."""
+    """Query of the page of jobs: that of the API, and what else is in the address."""
 
     model_config = ConfigDict(extra="ignore")
 
-    q: str | None = Field(None, min_length=SHORTEST_SEARCH, max_length=36)
+
+def list_query(without: Collection[str] = ()) -> ListQuery:
+    """Return what list of jobs the present request asks for, but some parameters. Raises a 422 problem."""
+    given = {name: text for name, text in request.args.items() if text.strip() and name not in without}
+    return checked(ListQuery, given)
 
 
-def list_query() -> ListQuery:
-    """Return what list of jobs the present request asks for. Raises a 422 problem."""
-    return checked(ListQuery, {name: text for name, text in request.args.items() if text})
+def what_is_wrong(words: str) -> str:
+    """Return why the words of a search cannot be read; nothing if they can."""
+    try:
+        read(words)
+    except Unreadable as error:
+        return str(error)
+    return ""
 
 
 def asked_for(query: ListQuery) -> dict[str, str]:
@@ -49,5 +59,15 @@ def address(asked: Mapping[str, str], **changes: str | None) -> str:
 
 def possible(query: ListQuery) -> dict[str, list[State]]:
     """Return what can be done with jobs of a list, and to those in which of its states."""
-    found = {action: [state for state in query.status or State if state in POSSIBLE[action]] for action in POSSIBLE}
+    shown = set(query.status or State)
+    if query.scheduled:
+        shown &= {State.PENDING}
+    if query.failure:
+        shown &= {State.FAILURE}
+    found = {action: [state for state in states if state in shown] for action, states in POSSIBLE.items()}
     return {action: states for action, states in found.items() if states}
+
+
+def can_be_whole(query: ListQuery) -> bool:
+    """Tell whether something can be done to all jobs of a list: only if the job that does it can be told which."""
+    return asked_for(query).keys() <= UNDERSTOOD

@@ -14,7 +14,7 @@ from jobs.ledger import bulk
 from jobs.ledger.database import ledger
 from webapp import operations
 from webapp.intake import intake, new_job
-from webapp.pages.asked import ListQuery, address, asked_for, list_query, possible
+from webapp.pages.asked import ListQuery, address, asked_for, can_be_whole, list_query, possible
 from webapp.pages.pages import show_page
 from webapp.problems import Problem, checked
 
@@ -68,8 +68,8 @@ def _chosen(action: str, query: ListQuery, before: datetime | str) -> CancelFilt
     ids = request.form.getlist("task_id")
     if "all" not in request.form:
         return checked(FILTERS[action], {"task_ids": ids})
-    if query.q:
-        raise Problem(422, "Of jobs that were found by their ids, select those that you mean.")
+    if not can_be_whole(query):
+        raise Problem(422, "Of jobs that were found by words, select those that you mean.")
     states = possible(query).get(action)
     if not states:
         raise Problem(422, f"There is nothing to {action} in this list.")

@@ -17,9 +17,18 @@ from webapp.auth.actor import actor
 from webapp.models.service import AuditQuery
 from webapp.models.todos import TodosQuery
 from webapp.negotiation import wants_html
-from webapp.operations import belongings_of, find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
+from webapp.operations import (
+    JobsPage,
+    belongings_of,
+    find_job,
+    list_audit,
+    list_failures,
+    list_jobs,
+    list_schedules,
+    list_todos,
+)
 from webapp.pages import curl, forms, story
-from webapp.pages.asked import address, asked_for, list_query, possible
+from webapp.pages.asked import address, asked_for, can_be_whole, list_query, possible, what_is_wrong
 from webapp.pages.fragments import around_html, following_html, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
 from webapp.paging import cursor_before
@@ -67,33 +76,36 @@ def docs() -> str:
 
 def jobs_page(form: forms.Form | None = None) -> Response:
     """Show the jobs, and a form to submit one; with a ``form``, the one that was sent with its errors."""
-    query = list_query()
-    prefix = query.q.strip().lower() if query.q else None
-    found = list_jobs(query, prefix)
+    words = request.args.get("q", "").strip()
+    wrong = what_is_wrong(words)
+    query = list_query(without=["q"] if wrong else [])
+    found = list_jobs(query) if not wrong else JobsPage([])
     asked = asked_for(query)
     with ledger().reading() as connection:
         counts = tally.counts(connection)
         group = failures.find(connection, query.failure) if query.failure else None
     return show_page(
         "jobs.html",
-        422 if form else 200,
+        422 if form or wrong else 200,
         form=form or _form_asked_for(),
         opened=form is not None or not {"form", "again"}.isdisjoint(request.args),
         job_types=JOB_TYPES,
         tabs=TABS,
         counts=counts,
         query=query,
-        prefix=prefix or "",
+        words=words,
+        wrong=wrong,
+        back_to=found.back_to,
         group=group,
         asked=asked,
         address=partial(address, asked),
         possible=possible(query),
-        whole=not query.q and found.jobs,
+        whole=can_be_whole(query) and found.jobs,
         rows=rows_html(found.jobs),
         older=found.older,
         newer=cursor_before(found.jobs[0].seq) if found.jobs else None,
         has_newer=found.newer is not None,
-        end=found.jobs[-1].seq if found.older else None,
+        end=found.jobs[-1].seq if found.jobs and found.older else None,
     )
 
 

@@ -73,11 +73,10 @@ function rowsOf(html) {
 }
 
 function belongs(row, list) {
-	const { states, type, q, failure, scheduled } = list.dataset;
+	const { states, type, failure, scheduled } = list.dataset;
 	return (
 		(!states || states.split(" ").includes(row.dataset.state)) &&
 		(!type || type === row.dataset.type) &&
-		(!q || row.id.startsWith(`job-${q}`)) &&
 		(!failure || failure === row.dataset.failure) &&
 		(!scheduled || scheduled === String(waitsForItsTime(row)))
 	);
@@ -91,7 +90,8 @@ export function putRows(html) {
 	// The job whose page this is, and the one that was just asked for
 	const shown = [...document.querySelectorAll("#job, [data-follow]")].map(({ dataset }) => dataset.id ?? dataset.follow);
 	if (rows.some((row) => shown.includes(row.id.replace("job-", "")))) refresh();
-	if (list()) for (const row of rows) putRow(row, list());
+	if (list()?.dataset.words) refreshLater(); // only the server knows which jobs the words fit
+	else if (list()) for (const row of rows) putRow(row, list());
 	tick();
 }
 
@@ -143,16 +143,19 @@ let reloadAt = 0;
 export function reset(html) {
 	if (busy(() => reset(html))) return;
 	const rows = rowsOf(html);
-	const { states, type, q, failure, size } = list()?.dataset ?? {};
-	const filtered = states || type || q || failure;
+	const { states, type, words, failure, size } = list()?.dataset ?? {};
+	const filtered = states || type || words || failure;
 	if (list() && "newest" in list().dataset && !filtered && Number(size) <= rows.length && !held()) {
 		list().querySelector("tbody").replaceChildren(...rows.slice(0, Number(size)));
 		endPage(list());
 		tick();
-	} else if (Date.now() > reloadAt) {
-		// Not all viewers at the same moment.
-		const pause = LATER + Math.random() * LATER;
-		reloadAt = Date.now() + pause;
-		setTimeout(refresh, pause);
-	}
+	} else refreshLater();
+}
+
+function refreshLater() {
+	if (Date.now() <= reloadAt) return;
+	// Not all viewers at the same moment.
+	const pause = LATER + Math.random() * LATER;
+	reloadAt = Date.now() + pause;
+	setTimeout(refresh, pause);
 }

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from jobs import disks
 from tests.support.project import ROOT
 
 #: The text of each alert, by its name.
@@ -35,3 +36,8 @@ def test_each_alert_is_tested() -> None:
     tests = (ROOT / "tests/stack/alerts.yml").read_text()
     raised = re.findall(r"exp_samples: \[\{labels: 'ALERTS\{alertname=\"(\w+)\"", tests)
     assert sorted(raised) == sorted(ALERTS)
+
+
+def test_a_disk_is_nearly_full_where_notices_and_pages_say_so() -> None:
+    numbers = re.findall(r"< (\S+)", ALERTS["DiskNearlyFull"])
+    assert [float(number) for number in numbers] == [disks.BYTES, disks.SHARE]

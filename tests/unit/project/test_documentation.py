@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,14 +45,41 @@ def test_each_script_is_mentioned() -> None:
     assert [script for script in commands() if str(script) not in text] == []
 
 
-@pytest.mark.parametrize("script", commands(), ids=str)
-def test_script_explains_itself(script: Path) -> None:
+@cache
+def usage(script: Path) -> str:
     result = subprocess.run(
         [ROOT / script, "--help"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("Usage: ")
     assert result.stderr == ""
+    return result.stdout
+
+
+@pytest.mark.parametrize("script", commands(), ids=str)
+def test_script_explains_itself(script: Path) -> None:
+    assert usage(script).startswith("Usage: ")
+
+
+# Such as: `RESULT_EXPIRES=86400 ./build.sh`
+IN_A_SENTENCE = re.compile(r"`((?:[A-Z_]+=\S* )*)((?:\./|ops/|bench/|locust/)[\w./]+)((?: [^`\n]+)?)`")
+
+
+# What stands in blocks is run (see tests/support/documented.py).
+@pytest.mark.parametrize("page", [README, *(ROOT / "docs").glob("*.md")], ids=lambda page: page.name)
+def test_commands_in_sentences_have_what_they_name(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    wrong = []
+    for settings, script, arguments in IN_A_SENTENCE.findall(text):
+        if not settings and not arguments:
+            continue  # only the name of a file or folder
+        if Path(script) not in commands():
+            wrong.append(script)
+            continue
+        names = re.findall(r"[A-Z_]+(?==)", settings)
+        wrong += [name for name in names if name not in {*SETTINGS, "WARREN_TOKEN"}]
+        options = re.findall(r" (--[a-z-]+)", arguments.partition(" -- ")[0])
+        wrong += [f"{script} {option}" for option in options if option not in f"{usage(Path(script))} --help"]
+    assert wrong == []
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import event
 
 from jobs.fingerprint import fingerprint
-from jobs.ledger import expiry, failures, keys, mails, moves, queries, workers
+from jobs.ledger import expiry, failures, keys, mails, moves, queries, search, workers
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import FailureGroup, IdempotencyKey, NewJob, Outcome
+from jobs.question import Phrase, Question
 from jobs.states import State
 
 #: What the clock shows: five minutes after an hour has begun.
@@ -178,16 +179,18 @@ def test_the_jobs_of_a_group_are_listed_newest_first(ledger: Ledger) -> None:
         first = queries.page(connection, limit=2, failure=key)
         assert [job.id for job in first] == ids[:0:-1]
         assert [job.id for job in queries.page(connection, limit=2, failure=key, before=first[-1].seq)] == ids[:1]
-        for more, there in (
-            ({"in_states": [State.FAILURE]}, True),
-            ({"in_states": [State.REVOKED]}, False),
-            ({"of_type": "heavy"}, True),
-            ({"of_type": "add"}, False),
-            ({"id_prefix": ids[0]}, True),
+        for question, there in (
+            (Question(states=(State.FAILURE,)), True),
+            (Question(states=(State.REVOKED,)), False),
+            (Question(kinds=("heavy",)), True),
+            (Question(kinds=("add",)), False),
+            (Question(ids=(ids[0],)), True),
+            (Question(phrases=(Phrase(words=("wrong",)),)), True),
+            (Question(phrases=(Phrase(words=("right",)),)), False),
         ):
-            assert bool(queries.page(connection, limit=2, failure=key, **more)) == there, more
+            assert bool(search.page(connection, question, limit=2, failure=key).jobs) == there, question
         assert queries.page(connection, limit=2, failure="0" * 16) == []
-        assert queries.page(connection, limit=2, failure="0" * 16, id_prefix=ids[0]) == []
+        assert search.page(connection, Question(ids=(ids[0],)), limit=2, failure="0" * 16).jobs == []
 
 
 def test_questions_go_by_an_index(ledger: Ledger) -> None:
@@ -200,7 +203,8 @@ def test_questions_go_by_an_index(ledger: Ledger) -> None:
     event.listen(ledger._engine, "before_cursor_execute", note)
     key = groups(ledger)[0].key
     with ledger.reading() as connection:
-        queries.page(connection, limit=2, failure=key, in_states=[State.FAILURE], of_type="heavy")
+        question = Question(states=(State.FAILURE,), kinds=("heavy",))
+        queries.page(connection, question, limit=2, failure=key)
         failures.find(connection, key)
     list(expiry.remove_failed(ledger, key, 0))
     event.remove(ledger._engine, "before_cursor_execute", note)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from jobs.catalogue import CancelFilter
 from jobs.ledger import bulk, moves
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob
@@ -65,7 +66,7 @@ def test_all_jobs_of_a_list_are_those_that_were_there_before(client: FlaskClient
     add(ledger, run_at=time.time() + 60)
     does_it = confirm(client, answer.text)
     with ledger.reading() as connection:
-        chosen = bulk.CancelFilter.model_validate(found(client, does_it)["input_params"])
+        chosen = CancelFilter.model_validate(found(client, does_it)["input_params"])
         assert bulk.count(connection, chosen) == len(bulk.matching(connection, chosen, does_it)) == len(jobs)
 
 
@@ -92,6 +93,9 @@ def test_it_is_undone_before_it_begins_and_not_after(client: FlaskClient, ledger
         ("cancel?status=SUCCESS", {"all": "yes"}, 422, "nothing to cancel"),
         ("retry?status=STARTED", {"all": "yes"}, 422, "nothing to retry"),
         ("retry?q=abcd", {"all": "yes"}, 422, "select those"),
+        # Nothing but what the list shows:
+        ("cancel?failure=0123456789abcdef", {"all": "yes"}, 422, "nothing to cancel"),
+        ("retry?scheduled=true", {"all": "yes"}, 422, "nothing to retry"),
         ("retry", {"all": "yes"}, 200, "There is nothing to retry"),
         ("cancel?status=nonsense", {"all": "yes"}, 422, "status"),
         ("cancel/confirmed", {}, 422, "task_ids"),

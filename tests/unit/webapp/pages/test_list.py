@@ -5,9 +5,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 
-from jobs.ledger import moves
+from jobs.ledger import moves, search
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob
 
@@ -85,3 +86,47 @@ def test_each_tab_leads_to_its_jobs_and_keeps_the_other_filters(client: FlaskCli
         assert re.findall(r'aria-current="true">(\w+)\n', tab) == [title]
     assert client.get("/flask/tasks?scheduled=true").get_json()["data"][0]["task_id"] == later
     assert client.get("/flask/tasks?scheduled=perhaps").status_code == 422
+
+
+def test_words_find_jobs_on_the_page_and_for_programs(client: FlaskClient, ledger: Ledger) -> None:
+    made = add(ledger, 3, type="text", params={"text": "by zero"})
+    add(ledger, params={"text": "by one"})
+    address = "/flask?limit=2&q=kind:text+%22by+zero%22"
+    first, second = pages(client, address, "Older")
+    assert (shown(first), shown(second)) == (made[:0:-1], made[:1])
+    assert 'value="kind:text &#34;by zero&#34;"' in first
+    assert link(second, "Newer")
+    assert shown(page(client, link(first, "Failed"))) == []
+    assert shown(page(client, link(first, "Waiting"))) == made[:0:-1]
+    answer = client.get("/flask/tasks?q=kind:text+zero").get_json()
+    assert [job["task_id"] for job in answer["data"]] == made[::-1]
+    assert answer["looked_back_to"] is None
+    assert shown(page(client, f"/flask?q={made[1][:8].upper()}")) == [made[1]]
+
+
+def test_words_that_cannot_be_read_are_named(client: FlaskClient, ledger: Ledger) -> None:
+    add(ledger)
+    answer = client.get("/flask?q=knd:x", headers=BROWSER)
+    assert answer.status_code == 422
+    assert "&#39;knd:&#39;" in answer.text
+    assert 'value="knd:x" ' in answer.text
+    assert shown(answer.text) == []
+    problem = client.get("/flask/tasks?q=knd:x")
+    assert problem.status_code == 422
+    assert problem.get_json()["errors"][0]["field"] == "q"
+    assert "'knd:'" in problem.get_json()["errors"][0]["message"]
+    assert client.get(f"/flask/api/tasks/?q={'x' * 201}").status_code == 422
+
+
+def test_a_search_that_was_stopped_says_so(
+    client: FlaskClient, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [wanted] = add(ledger, type="text", params={"text": "here"})
+    add(ledger, 3)
+    monkeypatch.setattr(search, "JOBS", 3)
+    monkeypatch.setattr(search, "BUDGET", 0)
+    first, second = pages(client, "/flask?q=here", "Older")
+    assert (shown(first), shown(second)) == ([], [wanted])
+    assert "Looked at the jobs accepted since" in first
+    assert "Looked at" not in second
+    assert client.get("/flask/tasks?q=here").get_json()["looked_back_to"] is not None
