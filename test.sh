@@ -89,7 +89,10 @@ install_for() {
 	if [[ $* != unit ]]; then install_and_start_docker; fi
 	local missing=()
 	if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3-venv); fi
-	if [[ " $* " == *' browser '* ]] && ! command -v chromium >/dev/null; then missing+=(chromium); fi
+	if [[ " $* " == *' browser '* ]]; then
+		if ! command -v chromium >/dev/null; then missing+=(chromium); fi
+		if ! command -v firefox-esr >/dev/null; then missing+=(firefox-esr); fi
+	fi
 	if ((${#missing[@]} > 0)); then
 		step 'package lists' apt-get update
 		step "packages: ${missing[*]}" apt-get install --yes --no-install-recommends "${missing[@]}"

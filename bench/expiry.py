@@ -19,6 +19,7 @@ from jobs.commands.migrate import upgrade
 from jobs.ledger import expiry, moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, Outcome
+from jobs.question import Question
 from jobs.states import State
 
 #: Rows in one transaction while the table is filled.
@@ -86,7 +87,7 @@ def read(url: str, seconds: float, pause: float) -> list[float]:
     waits = []
     questions: list[Callable[..., object]] = [
         lambda connection: queries.page(connection, limit=50),
-        lambda connection: queries.page(connection, limit=50, in_states=[State.SUCCESS]),
+        lambda connection: queries.page(connection, Question(states=(State.SUCCESS,)), limit=50),
         queries.backlog,
         lambda connection: queries.touched_since(connection, time.time() - 5, 501),
     ]

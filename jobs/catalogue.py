@@ -157,6 +157,8 @@ else:
     _QueueName = Literal[tuple(QUEUES)]
 
 
+#: Jobs that a filter may name one by one.
+MOST_NAMED = 500
 #: The key of a group of failures, see :mod:`jobs.fingerprint`.
 FAILURE_KEY = "^[0-9a-f]{16}$"
 
@@ -170,6 +172,9 @@ class _JobFilter(Params):
     queue: _QueueName | None = Field(None, description="Only jobs of this queue.")
     created_from: Moment | None = Field(None, description="Only jobs accepted at this time or later.")
     created_to: _End | None = Field(None, description="Only jobs accepted before this time.")
+    task_ids: list[Annotated[str, Field(max_length=36)]] | None = Field(
+        None, min_length=1, max_length=MOST_NAMED, description="Only jobs with these ids."
+    )
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -189,6 +194,9 @@ class CancelFilter(_JobFilter):
         description="Only jobs in these states; all that have not ended when left out.",
         examples=[["PENDING"]],
     )
+    scheduled: StrictBool | None = Field(
+        None, description="Only jobs that wait for their time, or only all others.", examples=[False]
+    )
 
 
 class RetryFilter(_JobFilter):
@@ -201,6 +209,16 @@ class RetryFilter(_JobFilter):
         None,
         pattern=FAILURE_KEY,
         description="Only jobs of this group of failures, and of these only those that were not run again yet.",
+    )
+
+
+class FailureFilter(Params):
+    """Parameters of ``delete_failures``."""
+
+    failure: str = Field(
+        pattern=FAILURE_KEY,
+        description="The group of failures: a `key` of `/failures`.",
+        examples=["3f2a99bc0142d7e8"],
     )
 
 
@@ -285,6 +303,14 @@ JOB_TYPES = {
             queue=ARITHMETIC,
             params=RetryFilter,
             summary="Run all failed or cancelled jobs that match once more, as new jobs.",
+            control=True,
+            time_limit=3600,
+        ),
+        JobType(
+            name="delete_failures",
+            queue=ARITHMETIC,
+            params=FailureFilter,
+            summary="Delete all jobs of a group of failures, for good.",
             control=True,
             time_limit=3600,
         ),

@@ -30,7 +30,7 @@ class State(StrEnum):
 WAITING = (State.PENDING, State.RETRY)
 #: Claimed by a worker that has not reported the end yet.
 RUNNING = (State.STARTED, State.PROGRESS)
-#: Over. Such a row only ever leaves by expiry.
+#: Over. Such a row only ever leaves by expiry, or because somebody deletes a group of failures.
 ENDED = (State.SUCCESS, State.FAILURE, State.REVOKED)
 #: Over, and worth another try.
 RETRYABLE = (State.FAILURE, State.REVOKED)

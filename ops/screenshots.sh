@@ -12,7 +12,9 @@ usage() {
 		Usage: ops/screenshots.sh [--url URL] [--seconds N] [--output DIRECTORY]
 
 		Submits jobs of every kind to the running stack, and takes pictures of its pages in Chromium, light and
-		dark, for a desktop and a phone. Best taken from a stack that has just been built.
+		dark, for a desktop and a phone. Then it records, as a moving picture, how jobs arrive, how their worker is
+		killed and how they go on; to kill it, this has to run as root. Best taken from a stack that has just been
+		built.
 
 		  --url URL           the stack; as settings.sh says when left out
 		  --seconds N         how long to submit jobs, so that the charts have something to show (90)
@@ -26,4 +28,4 @@ usage() {
 help_if_asked "$@"
 
 python=$(ops/python_env.sh tests tests/requirements.txt)
-exec "$python" -m tests.browser.screenshots --url "$(stack_url)" "$@"
+exec "$python" -m tests.browser.screenshots --url "$(stack_url)" --worker "$CELERY_CONTAINER" "$@"

@@ -25,7 +25,7 @@ from webapp.api import (
     todos,
 )
 from webapp.auth import sessions
-from webapp.pages import actions, admin, live, login, pages
+from webapp.pages import actions, admin, bulk, documents, live, login, pages
 from webapp.quota import say_what_is_left
 
 
@@ -45,8 +45,10 @@ def create_app() -> APIFlask:
     if settings().auth:
         sessions.configure(app)
         app.before_request(gate.check)
-        app.after_request(say_what_is_left)
-    app.register_blueprint(scrape.blueprint)  # not below /flask
+        if settings().token_submissions:
+            app.after_request(say_what_is_left)
+    for module in (scrape, documents):  # not below /flask
+        app.register_blueprint(module.blueprint)
     for_programs = (
         home,
         submission,
@@ -60,7 +62,7 @@ def create_app() -> APIFlask:
         health,
         compatibility,
     )
-    for_people = (pages, actions, live)
+    for_people = (pages, actions, bulk, live)
     for_administrators = (login, admin, audit) if settings().auth else ()
     for module in (*for_programs, *for_people, *for_administrators):
         app.register_blueprint(module.blueprint, url_prefix="/flask")

@@ -1,16 +1,16 @@
 """The gate that each request passes: who is asking, and may they?"""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from flask import Response, g, request, session
+from flask import Request, Response, g, request, session
 
 from jobs.ledger import audit, tokens
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Role, Token
 from webapp.auth import csrf, sessions, trail
-from webapp.auth.actor import Actor, actor
+from webapp.auth.actor import Actor
 from webapp.auth.remembered import Remembered
 from webapp.auth.roles import SAFE, needed
 from webapp.intake import intake
@@ -20,13 +20,13 @@ from webapp.problems import Problem
 
 def check() -> Response | None:
     """Let a request through that may pass. Raises a 401 or 403 problem; a person who asks for a page may log in."""
-    g.actor = _identified()
-    role = needed(request.endpoint, request.method)
+    asked = request._get_current_object()  # type: ignore[attr-defined]  # looked up once, and not for each part
+    asking = g.actor = _identified(asked)
+    role = needed(asked.endpoint, asked.method)
     if role is None:
         return None
-    asking = actor()
     if asking is None:
-        if request.method in ("GET", "HEAD") and wants_html():
+        if asked.method in ("GET", "HEAD") and wants_html():
             return to_login()
         raise Problem(
             401,
@@ -36,7 +36,7 @@ def check() -> Response | None:
     if not asking.may(role):
         _note_refusal()
         raise Problem(403, f"This needs the role {role.word}; yours is {asking.role.word}.")
-    if asking.token is None and request.method not in SAFE:
+    if asking.token is None and asked.method not in SAFE:
         check_form()
     return None
 
@@ -59,37 +59,40 @@ def _note_refusal() -> None:
         intake().write(lambda connection: audit.add(connection, replace(told, outcome="refused")))
 
 
-def _identified() -> Actor | None:
-    given = request.headers.get("Authorization")
+def _identified(asked: Request) -> Actor | None:
+    given = asked.environ.get("HTTP_AUTHORIZATION")
     if given is None:
         return sessions.visitor() if session else None
     scheme, _, shown = given.partition(" ")
-    if scheme.lower() != "bearer":
-        return None
-    shown = shown.strip()
-    token = _token(shown)
+    return _program(shown.strip()) if scheme.lower() == "bearer" else None
+
+
+def _program(shown: str) -> Actor | None:
+    """Return whose token somebody has shown, if it is good at this moment."""
+    known = _programs.get(shown)
+    return known.actor if known is not None and not known.token.expired else None
+
+
+@dataclass(frozen=True)
+class _Program:
+    token: Token
+    actor: Actor
+
+
+def _find(shown: str) -> _Program | None:
+    with ledger().reading() as connection:
+        token = tokens.find(connection, shown)
     if token is None:
         return None
-    return Actor(
+    if not token.expired and (token.last_used_at or 0) < time.time() - tokens.USED_EVERY:
+        intake().write(lambda connection: tokens.note_use(connection, token.name))
+    actor = Actor(
         who=f"token {token.name}",
         role=Role.of(token.role),
         token=token.name,
-        still_in=lambda: _token(shown) is not None,
+        still_in=lambda: _program(shown) is not None,
     )
+    return _Program(token, actor)
 
 
-def _token(shown: str) -> Token | None:
-    token = _tokens.get(shown)
-    return token if token is not None and not token.expired else None
-
-
-def _find(shown: str) -> Token | None:
-    with ledger().reading() as connection:
-        token = tokens.find(connection, shown)
-    if token is not None and not token.expired and (token.last_used_at or 0) < time.time() - tokens.USED_EVERY:
-        name = token.name
-        intake().write(lambda connection: tokens.note_use(connection, name))
-    return token
-
-
-_tokens = Remembered(_find)
+_programs = Remembered(_find)

@@ -7,26 +7,22 @@ from typing import NamedTuple, TypeVar
 
 from sqlalchemy import Connection
 
-from jobs.catalogue import JOB_TYPES, QUEUES, RetryFilter
-from jobs.ledger import attempts, audit, failures, moves, pauses, queries, schedules, todos, tracebacks
+from jobs.catalogue import JOB_TYPES, QUEUES, FailureFilter, RetryFilter
+from jobs.ledger import attempts, audit, failures, moves, pauses, queries, schedules, search, todos, tracebacks
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Attempt, AuditEntry, FailureGroup, Job, NewJob, Schedule, Todo
+from jobs.question import read
 from jobs.states import State
 from webapp.auth import trail
 from webapp.auth.actor import who
 from webapp.auth.trail import noted
 from webapp.intake import intake, new_job
-from webapp.models import (
-    AuditQuery,
-    JobsQuery,
-    NewSchedule,
-    NewTodo,
-    ScheduleChange,
-    Submission,
-    TodoChange,
-    TodosQuery,
-)
-from webapp.paging import cursor_after, position_of
+from webapp.models.jobs import JobsQuery
+from webapp.models.schedules import NewSchedule, ScheduleChange
+from webapp.models.service import AuditQuery
+from webapp.models.submissions import Submission
+from webapp.models.todos import NewTodo, TodoChange, TodosQuery
+from webapp.paging import cursor_after, cursor_before, place_of, position_of
 from webapp.problems import Problem, checked, field_problem
 from webapp.request_id import request_id
 
@@ -62,20 +58,29 @@ def belongings_of(connection: Connection, job: Job) -> Belongings:
     )
 
 
-def list_jobs(query: JobsQuery, id_prefix: str | None = None) -> tuple[list[Job], str | None]:
-    """Return a page of jobs, newest first, and the cursor of the next one. Raises a 422 problem for a wrong cursor."""
+class JobsPage(NamedTuple):
+    """A page of jobs, newest first, and the cursors of the pages of older and of newer jobs, if there are any."""
+
+    jobs: list[Job]
+    older: str | None = None
+    newer: str | None = None
+    #: When a search was stopped before the page was full: only jobs accepted since then were looked at.
+    back_to: float | None = None
+
+
+def list_jobs(query: JobsQuery) -> JobsPage:
+    """Return a page of jobs. Raises a 422 problem for a wrong cursor."""
+    question = read(query.q or "").narrowed(query.status, query.task_type, query.scheduled)
+    word, position = place_of(query.cursor) if query.cursor is not None else ("after", None)
+    before, after = (None, position) if word == "before" else (position, None)
     with ledger().reading() as connection:
-        found = queries.page(
-            connection,
-            limit=query.limit + 1,  # one more tells whether there is a next page
-            before=position_of(query.cursor) if query.cursor is not None else None,
-            in_states=query.status,
-            of_type=query.task_type,
-            id_prefix=id_prefix,
-            failure=query.failure,
-        )
-    shown = found[: query.limit]
-    return shown, cursor_after(shown[-1].seq) if len(found) > query.limit else None
+        found = search.page(connection, question, limit=query.limit, before=before, after=after, failure=query.failure)
+    return JobsPage(
+        found.jobs,
+        older=cursor_after(found.older) if found.older is not None else None,
+        newer=cursor_before(found.newer) if found.newer is not None else None,
+        back_to=found.back_to,
+    )
 
 
 def cancel_job(task_id: str) -> Job:
@@ -85,6 +90,13 @@ def cancel_job(task_id: str) -> Job:
     if was is None:
         raise Problem(409, f"The job has ended already: {job.state}.", state=job.state)
     return job
+
+
+def withdraw_job(task_id: str) -> None:
+    """Take back a job that has not begun. Raises a 404 problem, or 409 if it has."""
+    if not intake().write(noted("cancel", task_id, lambda connection: moves.withdraw(connection, task_id))):
+        job = find_job(task_id)
+        raise Problem(409, f"It is too late to undo that: the job is {job.state}.", state=job.state)
 
 
 def retry_job(task_id: str) -> str:
@@ -118,9 +130,24 @@ def retry_failures(key: str) -> str:
 
     Raises a 404, 429 or 503 problem.
     """
-    with ledger().reading() as connection:
-        _found(failures.find(connection, key), f"group of failures with the key {key[:50]!r}")
+    _find_group(key)
     return intake().accept(new_job(JOB_TYPES["retry_jobs"], RetryFilter(failure=key)))
+
+
+def delete_failures(key: str) -> str:
+    """Delete all jobs of a group of failures for good; return the id of the job that does it.
+
+    Raises a 404, 429 or 503 problem.
+    """
+    group = _find_group(key)
+    new = new_job(JOB_TYPES["delete_failures"], FailureFilter(failure=group.key))
+    detail = f"{group.jobs} jobs, {group.type}: {group.message} By the job {new.id}."
+    return intake().accept(new, told=trail.entry("delete_failures", group.key, detail))
+
+
+def _find_group(key: str) -> FailureGroup:
+    with ledger().reading() as connection:
+        return _found(failures.find(connection, key), f"group of failures with the key {key[:50]!r}")
 
 
 # --- queues -----------------------------------------------------------------------------------------------------------
@@ -260,6 +287,12 @@ def remove_todo(todo_id: int) -> None:
     """Delete a to-do. Raises a 404 problem."""
     if not intake().write(noted("remove_todo", str(todo_id), lambda connection: todos.remove(connection, todo_id))):
         raise _not_found(_todo_with(todo_id))
+
+
+def restore_todo(todo_id: int) -> None:
+    """Bring a to-do back that was deleted within the last hour. Raises a 404 problem."""
+    if not intake().write(noted("restore_todo", str(todo_id), lambda connection: todos.restore(connection, todo_id))):
+        raise _not_found(f"{_todo_with(todo_id)} that was deleted within the last hour")
 
 
 def _todo_with(todo_id: int) -> str:

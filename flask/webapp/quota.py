@@ -39,9 +39,9 @@ class Quota:
 
 def quota() -> Quota | None:
     """Return the quota of the present request; ``None`` where nothing is limited."""
-    asking = actor()
     limit = settings().token_submissions
-    return Quota(asking.token, limit) if limit and asking is not None and asking.token is not None else None
+    asking = actor() if limit else None
+    return Quota(asking.token, limit) if asking is not None and asking.token is not None else None
 
 
 def say_what_is_left(answer: Response) -> Response:

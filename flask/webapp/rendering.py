@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from jobs import __version__
 from webapp.auth.actor import actor, may_change
 from webapp.auth.csrf import field, token
+from webapp.preferences import CHOICES, chosen
 
 #: Characters of a value that a row of a list shows.
 PREVIEW = 120
@@ -39,7 +40,7 @@ def utc(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration, rounded down: ``0.4 s``, ``12 s``, ``2:03`` or ``1:02:03``; ``dashboard.js`` does the same."""
+    """Return a duration, rounded down: ``0.4 s``, ``12 s``, ``2:03`` or ``1:02:03``; ``times.js`` does the same."""
     if seconds < 10:
         return f"{math.floor(seconds * 10) / 10:.1f} s"
     if seconds < 60:
@@ -78,5 +79,12 @@ _environment = Environment(
 )
 _environment.filters.update(iso=iso, utc=utc, duration=duration, gap=gap, short=short, pretty=pretty)
 _environment.globals.update(
-    now=time.time, version=__version__, actor=actor, may_change=may_change, csrf_field=field, csrf_token=token
+    now=time.time,
+    version=__version__,
+    actor=actor,
+    may_change=may_change,
+    csrf_field=field,
+    csrf_token=token,
+    choices=CHOICES,
+    preferences=chosen,
 )

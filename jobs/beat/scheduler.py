@@ -7,7 +7,8 @@
 - jobs that are due are published: scheduled for now, retries whose back-off has passed, left over by a web process;
 - workers whose lease has run out are retired, and what they ran is due again;
 - jobs whose messages the broker has lost (its volume wiped, say) are due again;
-- rows of jobs that ended long ago are removed, and so are old files of exports.
+- rows of jobs that ended long ago are removed, and so are old files of exports;
+- the words of jobs that have ended are indexed, for the search.
 
 Beside the ticks, a thread records what the queues look like (:mod:`jobs.beat.sampling`), and others send notices, if
 somebody has asked for them (:mod:`jobs.beat.notifying`).
@@ -26,7 +27,7 @@ from jobs.app import app as celery_app
 from jobs.beat import notifying, recurring, sampling
 from jobs.broker.depths import BrokerUnavailable, queue_depths
 from jobs.broker.publisher import NotPublished, Publisher, tell_published
-from jobs.ledger import expiry, moves, queries, workers
+from jobs.ledger import expiry, moves, queries, words, workers
 from jobs.ledger.database import ledger
 from jobs.settings import settings
 
@@ -44,6 +45,8 @@ COUNTS_LAG = 10.0
 CLEAR_EVERY = 60.0
 #: Seconds that one tick may spend on removing old rows, and on removing old files.
 REMOVE_BUDGET = 0.25
+#: Seconds between two looks for jobs whose words are to be indexed, and how long one may take.
+INDEX_EVERY, INDEX_BUDGET = 2.0, 0.1
 #: Jobs made due again in one transaction: short enough to keep nobody waiting.
 CHUNK = 500
 
@@ -62,6 +65,8 @@ class LedgerScheduler(Scheduler):
         self._next_clearing = time.monotonic()
         self._clearing: Iterator[bool] | None = None
         self._files_removed = 0
+        self._next_indexing = time.monotonic()
+        self._indexed_after = -1
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
@@ -80,6 +85,7 @@ class LedgerScheduler(Scheduler):
             self._publish_due()
             self._remove_old()
             self._remove_expired_files()
+            self._index_words()
             heartbeat.beat()
         except SQLAlchemyError as error:
             logger.warning("the ledger cannot be used: %s", error)
@@ -170,6 +176,12 @@ class LedgerScheduler(Scheduler):
         now = time.time()
         audited_before = now - settings().audit_expires
         expiry.remove_old(ledger(), now - settings().result_expires, REMOVE_BUDGET, audited_before=audited_before)
+
+    def _index_words(self) -> None:
+        if time.monotonic() < self._next_indexing:
+            return
+        self._indexed_after = words.fill(ledger(), INDEX_BUDGET, self._indexed_after)
+        self._next_indexing = time.monotonic() + INDEX_EVERY
 
     def _remove_expired_files(self) -> None:
         """Go on with the removal of old files, or begin it when it is time to."""

@@ -1,13 +1,13 @@
 """The story of one job: what the ledger and the logs of all containers tell of it, in order of time."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any
 
-from jobs.identity import display_name
+from jobs.ledger.history import Event, What, events
 from jobs.ledger.records import Attempt, Job
 
 
@@ -60,24 +60,35 @@ def in_order(moments: Iterable[Moment]) -> list[Moment]:
 # --- the ledger -------------------------------------------------------------------------------------------------------
 
 
-def told_by_ledger(job: Job, past: Iterable[Attempt]) -> Iterator[Moment]:
+_RANKS = {What.ACCEPTED: Rank.ACCEPTED, What.CLAIMED: Rank.CLAIMED, What.PUT_BACK: Rank.ENDED, What.ENDED: Rank.ENDED}
+
+
+def told_by_ledger(job: Job, past: Sequence[Attempt]) -> Iterator[Moment]:
     """Yield what the job's row and its past attempts tell."""
-    when = f", to be run at {_moment(job.run_at).isoformat()}" if job.run_at is not None else ""
-    yield _known(job.created_at, f"accepted for the queue {job.queue}{when}", Rank.ACCEPTED)
-    for attempt in past:
-        if attempt.started_at is not None:
-            yield _known(attempt.started_at, f"attempt {attempt.number} claimed by {attempt.worker_name}", Rank.CLAIMED)
-        yield _known(attempt.ended_at, f"attempt {attempt.number} ended: {attempt.error}", Rank.ENDED)
-    if job.published_at is not None:
-        yield _known(job.published_at, "noted as published")
-    if job.started_at is not None and job.worker is not None:
-        yield _known(job.started_at, f"attempt {job.attempts} claimed by {display_name(job.worker)}", Rank.CLAIMED)
-    if job.ended_at is not None:
-        yield _known(job.ended_at, f"{job.state}: {job.error}" if job.error else str(job.state), Rank.ENDED)
+    for event in events(job, past):
+        yield Moment(
+            at=_moment(event.at),
+            where="ledger",
+            what=_in_words(event, job),
+            rank=_RANKS.get(event.what, Rank.OTHER),
+        )
 
 
-def _known(at: float, what: str, rank: Rank = Rank.OTHER) -> Moment:
-    return Moment(at=_moment(at), where="ledger", what=what, rank=rank)
+def _in_words(event: Event, job: Job) -> str:
+    match event.what:
+        case What.ACCEPTED:
+            when = f", to be run at {_moment(job.run_at).isoformat()}" if job.run_at is not None else ""
+            return f"accepted for the queue {job.queue}{when}"
+        case What.DUE:
+            return "its time has come"
+        case What.PUBLISHED:
+            return "noted as published"
+        case What.CLAIMED:
+            return f"attempt {event.run} claimed by {event.worker_name or 'a worker'}"
+        case What.PUT_BACK:
+            return f"attempt {event.run} ended: {event.error}"
+        case What.ENDED:
+            return f"{job.state}: {event.error}" if event.error else str(job.state)
 
 
 def _moment(seconds: float) -> datetime:

@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.commands.story import Moment, in_order, missing, told_by_ledger, told_by_logs
-from jobs.ledger import attempts, mails, pauses, queries
+from jobs.ledger import attempts, mails, pauses, queries, search
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Attempt, Job
+from jobs.question import Question
 
 #: Characters of an id that are enough, if no other job's begins so.
 SHORTEST = 8
@@ -34,7 +35,7 @@ def find(connection: Connection, wanted: str) -> Job:
         return job
     if len(wanted) < SHORTEST:
         raise NoSuchJob(f"{wanted!r} is too short for the beginning of an id: give {SHORTEST} characters or more")
-    found = queries.page(connection, limit=2, id_prefix=wanted)
+    found = search.page(connection, Question(ids=(wanted,)), limit=2).jobs
     if len(found) == 1:
         return found[0]
     if found:

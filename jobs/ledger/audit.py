@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from jobs.ledger.records import AuditEntry
-from jobs.ledger.schema import audit
+from jobs.ledger.schema import IS_NO_SUBMISSION, audit
 
 _INSERT = insert(audit)
 
@@ -30,6 +30,12 @@ def page(
     return [(row.seq, _entry(row)) for row in connection.execute(statement)]
 
 
+def done_to(connection: Connection, subject: str, limit: int) -> list[AuditEntry]:
+    """Return up to ``limit`` things that were done to a job since it was submitted, newest first."""
+    done = select(audit).where(audit.c.subject == subject, IS_NO_SUBMISSION, audit.c.outcome == "done")
+    return [_entry(row) for row in connection.execute(done.order_by(audit.c.seq.desc()).limit(limit))]
+
+
 def after(connection: Connection, number: int, limit: int) -> Sequence[tuple[int, AuditEntry]]:
     """Return up to ``limit`` entries that come after that number, oldest first."""
     statement = select(audit).where(audit.c.seq > number).order_by(audit.c.seq).limit(limit)
@@ -37,9 +43,10 @@ def after(connection: Connection, number: int, limit: int) -> Sequence[tuple[int
 
 
 def expire(connection: Connection, before: float, limit: int) -> int:
-    """Delete up to ``limit`` entries of before that time; return how many."""
-    old = select(audit.c.seq).where(audit.c.at < before).order_by(audit.c.at).limit(limit)
-    return connection.execute(delete(audit).where(audit.c.seq.in_(old))).rowcount
+    """Delete those of the ``limit`` oldest entries that are of before that time; return how many."""
+    entry = audit.alias()
+    first = select(func.min(entry.c.seq)).scalar_subquery()
+    return connection.execute(delete(audit).where(audit.c.seq < first + limit, audit.c.at < before)).rowcount
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

@@ -3,15 +3,14 @@
 import uuid
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, exists, func, select
 
 from jobs.catalogue import JOB_TYPES, CancelFilter, RetryFilter
+from jobs.ledger import queries
 from jobs.ledger.records import NewJob
 from jobs.ledger.schema import job
 from jobs.states import ENDED, RETRYABLE, State
 
-#: The API shows times to the microsecond, so a job is from the moment that is shown, give or take half of one.
-ROUNDING = 5e-7
 #: Jobs in one transaction: short enough to keep nobody waiting.
 CHUNK = 500
 
@@ -25,12 +24,13 @@ def matching(connection: Connection, chosen: CancelFilter | RetryFilter, by: str
     so without this, the group would be twice as large each time that all of it is run again.
     """
     before = select(job.c.seq).where(job.c.id == by).scalar_subquery()
-    conditions = [_matches(chosen), job.c.seq < before]
-    if isinstance(chosen, RetryFilter) and chosen.failure is not None:
-        retry = job.alias("retry")
-        done = exists().where(retry.c.retry_of == job.c.id, retry.c.seq < before)
-        conditions += [job.c.failure == chosen.failure, ~done]
-    return connection.execute(select(job.c.seq).where(*conditions)).scalars().all()
+    statement = select(job.c.seq).where(_matches(chosen, before), job.c.seq < before)
+    return connection.execute(statement).scalars().all()
+
+
+def count(connection: Connection, chosen: CancelFilter | RetryFilter) -> int:
+    """Count the jobs that would be cancelled, or run again, if somebody asked for it now."""
+    return connection.execute(select(func.count()).where(_matches(chosen))).scalar_one()
 
 
 def chunks(seqs: Sequence[int]) -> Iterator[tuple[Sequence[int], int]]:
@@ -67,7 +67,8 @@ def again(connection: Connection, seqs: Sequence[int], by: str) -> list[NewJob]:
     return [each for each in new if each.id not in there]
 
 
-def _matches(chosen: CancelFilter | RetryFilter) -> ColumnElement[bool]:
+def _matches(chosen: CancelFilter | RetryFilter, before: ScalarSelect[int] | None = None) -> ColumnElement[bool]:
+    """Return the condition that a job matches; retries count as made if their ``seq`` is less than ``before``."""
     possible = RETRYABLE if isinstance(chosen, RetryFilter) else tuple(state for state in State if state not in ENDED)
     conditions: list[ColumnElement[bool]] = [
         job.c.state.in_([State(name) for name in chosen.status] if chosen.status else possible),
@@ -78,7 +79,15 @@ def _matches(chosen: CancelFilter | RetryFilter) -> ColumnElement[bool]:
     if chosen.queue is not None:
         conditions.append(job.c.queue == chosen.queue)
     if chosen.created_from is not None:
-        conditions.append(job.c.created_at >= chosen.created_from.timestamp() - ROUNDING)
+        conditions.append(job.c.created_at >= chosen.created_from.timestamp() - queries.ROUNDING)
     if chosen.created_to is not None:
-        conditions.append(job.c.created_at < chosen.created_to.timestamp() - ROUNDING)
+        conditions.append(job.c.created_at < chosen.created_to.timestamp() - queries.ROUNDING)
+    if chosen.task_ids is not None:
+        conditions.append(job.c.id.in_(chosen.task_ids))
+    if isinstance(chosen, CancelFilter) and chosen.scheduled is not None:
+        conditions.append(queries.is_scheduled(chosen.scheduled))
+    if isinstance(chosen, RetryFilter) and chosen.failure is not None:
+        retry = job.alias("retry")
+        done = exists().where(retry.c.retry_of == job.c.id)
+        conditions += [job.c.failure == chosen.failure, ~(done if before is None else done.where(retry.c.seq < before))]
     return and_(*conditions)

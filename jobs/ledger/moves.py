@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, not_, or_, select, update
 
 from jobs.fingerprint import fingerprint
-from jobs.ledger import attempts, failures, keys, mails, notices, tracebacks
+from jobs.ledger import attempts, failures, keys, mails, notices, tracebacks, words
 from jobs.ledger.pauses import MAY_START
 from jobs.ledger.records import Claim, DueJob, IdempotencyKey, NewJob, Outcome
 from jobs.ledger.schema import job
@@ -220,6 +220,11 @@ def cancel(connection: Connection, job_id: str) -> State | None:
     return State(was) if was is not None and moved else None
 
 
+def withdraw(connection: Connection, job_id: str) -> bool:
+    """End a job that no worker has claimed yet; ``False`` if it is too late for that."""
+    return _cancel(connection, (job.c.id == job_id) & (job.c.state == State.PENDING)) == 1
+
+
 def cancel_all(connection: Connection, seqs: Sequence[int]) -> int:
     """End those of these jobs, given by their ``seq``, that have not ended; return how many."""
     return _cancel(connection, job.c.seq.in_(seqs))
@@ -255,8 +260,21 @@ def release(
 
 def expire(connection: Connection, ended_before: float, limit: int) -> int:
     """Delete up to ``limit`` jobs that ended before that time, with all that belongs to them; return how many."""
-    statement = select(job.c.id, job.c.failure).where(job.c.ended_at < ended_before)
-    rows = connection.execute(statement.order_by(job.c.ended_at).limit(limit)).all()
+    return _delete(connection, job.c.ended_at < ended_before, job.c.ended_at, limit)
+
+
+def delete_failed(connection: Connection, failure: str, failed_before: float, limit: int) -> int:
+    """Delete up to ``limit`` jobs of a group that failed before that time, with all that belongs to them, as above.
+
+    ``failure`` is the key of the group. Idempotency keys stay: a client that sends its request again makes no new job.
+    """
+    return _delete(connection, (job.c.failure == failure) & (job.c.ended_at < failed_before), job.c.seq, limit)
+
+
+def _delete(connection: Connection, which: ColumnElement[bool], order: ColumnElement[Any], limit: int) -> int:
+    rows = connection.execute(
+        select(job.c.seq, job.c.id, job.c.failure).where(which).order_by(order).limit(limit)
+    ).all()
     old = [row.id for row in rows]
     failed = {row.id: row.failure for row in rows if row.failure is not None}
     if failed:
@@ -266,6 +284,7 @@ def expire(connection: Connection, ended_before: float, limit: int) -> int:
         mails.remove(connection, old)
         attempts.remove(connection, old)
         connection.execute(delete(job).where(job.c.id.in_(old)))
+        words.remove(connection, {row.seq for row in rows})
     return len(old)
 
 

@@ -1,7 +1,7 @@
 """Questions about jobs. Each takes any connection, and answers in a time that does not grow with the table."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from itertools import product
 from typing import Any
@@ -16,6 +16,8 @@ from sqlalchemy import (
     case,
     func,
     literal,
+    not_,
+    or_,
     select,
     union_all,
 )
@@ -23,10 +25,11 @@ from sqlalchemy import (
 from jobs.ledger.pauses import MAY_START
 from jobs.ledger.records import RELAY_GRACE, DueJob, Job
 from jobs.ledger.schema import attempt, job
+from jobs.question import ANYTHING, Question
 from jobs.states import RUNNING, WAITING, State
 
-#: Jobs that a search by id looks at.
-LARGEST_SEARCH = 1000
+#: The API shows times to the microsecond, so a job is from the moment that is shown, give or take half of one.
+ROUNDING = 5e-7
 #: Retries of a job that are shown.
 MOST_RETRIES = 20
 #: Jobs among which the one that has waited longest is looked for.
@@ -43,46 +46,74 @@ def find(connection: Connection, job_id: str) -> Job | None:
 
 def page(
     connection: Connection,
+    question: Question = ANYTHING,
     *,
     limit: int,
     before: int | None = None,
-    in_states: Sequence[State] | None = None,
-    of_type: str | None = None,
-    id_prefix: str | None = None,
+    after: int | None = None,
+    floor: int | None = None,
     failure: str | None = None,
 ) -> list[Job]:
     """Return up to ``limit`` jobs, newest first; ``before`` is the ``seq`` of the last job of the page before.
 
-    With an ``id_prefix`` of four characters or more, those whose id starts so. ``failure`` is the key of a group of
-    failed jobs.
+    With ``after``, the ``seq`` of the first job of another page, those that were accepted next after it. None has a
+    smaller ``seq`` than ``floor``.
+
+    Of the question only states, kinds and times count: :mod:`jobs.ledger.search` knows the rest. ``failure`` is the key
+    of a group of failed jobs.
     """
-    if id_prefix is not None:
-        found = [
-            each
-            for each in _with_id_prefix(connection, id_prefix)
-            if (before is None or each.seq < before)
-            and (in_states is None or each.state in in_states)
-            and (of_type is None or each.type == of_type)
-            and (failure is None or each.failure == failure)
-        ]
-        return sorted(found, key=lambda each: each.seq, reverse=True)[:limit]
-    newest = select(job).order_by(job.c.seq.desc()).limit(limit)
+    in_states, of_types = question.states, question.kinds
+    newest = select(job).order_by(job.c.seq.desc() if after is None else job.c.seq).limit(limit)
     if before is not None:
         newest = newest.where(job.c.seq < before)
+    if after is not None:
+        newest = newest.where(job.c.seq > after)
+    if floor is not None:
+        newest = newest.where(job.c.seq >= floor)
+    newest = newest.where(*_times(question))
     if failure is not None:
         # All jobs of a group have one state and one kind. So other filters fit all of them or none.
         if in_states is not None and State.FAILURE not in in_states:
             return []
-        if of_type is not None and of_type != _kind_of_group(connection, failure):
+        if of_types is not None and _kind_of_group(connection, failure) not in of_types:
             return []
         newest = newest.where(job.c.failure == failure)
-    elif in_states is not None or of_type is not None:
-        chosen = in_states or tuple(State)
-        types = [of_type] if of_type is not None else _types(connection, chosen)
-        if not types:
+    elif question.scheduled:
+        if in_states is not None and State.PENDING not in in_states:
+            return []
+        if of_types is not None:
+            newest = newest.where(job.c.type.in_(of_types))
+    elif in_states is not None or of_types is not None:
+        chosen = in_states if in_states is not None else tuple(State)
+        types = of_types if of_types is not None else _types(connection, chosen)
+        if not (chosen and types):
             return []
         newest = newest.where(job.c.seq.in_(_newest_of(newest, chosen, types)))
-    return _jobs(connection.execute(newest))
+    found = _jobs(connection.execute(newest))
+    return found if after is None else found[::-1]
+
+
+def conditions(question: Question) -> Iterator[ColumnElement[bool]]:
+    """Yield what a question says of states, kinds and times."""
+    if question.states is not None:
+        yield job.c.state.in_(question.states)
+    if question.kinds is not None:
+        yield job.c.type.in_(question.kinds)
+    yield from _times(question)
+
+
+def _times(question: Question) -> Iterator[ColumnElement[bool]]:
+    if question.since is not None:
+        yield job.c.created_at >= question.since - ROUNDING
+    if question.until is not None:
+        yield job.c.created_at < question.until - ROUNDING
+    if question.scheduled is not None:
+        yield is_scheduled(question.scheduled)
+
+
+def with_seqs(connection: Connection, seqs: Sequence[int]) -> list[Job]:
+    """Return those of these jobs that are there, newest first."""
+    return _jobs(connection.execute(select(job).where(job.c.seq.in_(seqs)).order_by(job.c.seq.desc())))
 
 
 def _kind_of_group(connection: Connection, failure: str) -> str | None:
@@ -123,14 +154,6 @@ def _types(connection: Connection, in_states: Sequence[State]) -> list[str]:
     return sorted(found)
 
 
-def _with_id_prefix(connection: Connection, prefix: str) -> list[Job]:
-    if "\0" in prefix:
-        return []
-    # A range, because SQLite's LIKE ignores case and so cannot use the index. Only so many are looked at.
-    statement = select(job).where(job.c.id >= prefix, job.c.id < prefix + "z" * 36).order_by(job.c.id)
-    return _jobs(connection.execute(statement.limit(LARGEST_SEARCH)))
-
-
 def retries_of(connection: Connection, job_id: str) -> Sequence[str]:
     """Return the ids of the jobs that repeat a job, newest first, at most :data:`MOST_RETRIES`."""
     statement = select(job.c.id).where(job.c.retry_of == job_id).order_by(job.c.seq.desc()).limit(MOST_RETRIES)
@@ -153,6 +176,19 @@ def scheduled(connection: Connection) -> dict[str, int]:
     later = time.time() + RELAY_GRACE  # what has just been accepted is due that soon
     statement = select(job.c.queue, func.count().label("jobs")).where(job.c.due_at > later).group_by(job.c.queue)
     return _per_queue(connection.execute(statement))
+
+
+def count_scheduled(connection: Connection) -> int:
+    """Count the jobs that wait for their time."""
+    return connection.execute(select(func.count()).where(is_scheduled(True))).scalar_one()
+
+
+def is_scheduled(wanted: bool) -> ColumnElement[bool]:
+    """Return the condition that a job waits for its time, or that it does not; :attr:`Job.scheduled` says the same."""
+    later = time.time() + RELAY_GRACE  # what has just been accepted is due that soon
+    # Concatenated, so that SQLite looks at the jobs that are due later, and not at all that wait.
+    waits = and_(job.c.due_at > later, job.c.state.concat("") == State.PENDING)
+    return waits if wanted else or_(job.c.due_at.is_(None), not_(waits))
 
 
 def due(connection: Connection, limit: int) -> list[DueJob]:
@@ -289,10 +325,10 @@ def accepted_after(connection: Connection, seq: int) -> dict[str, int]:
 
 def accepted_since(connection: Connection, moment: float) -> dict[str, int]:
     """Count the jobs accepted after that time, per queue."""
-    return accepted_after(connection, _last_before(connection, moment))
+    return accepted_after(connection, last_before(connection, moment))
 
 
-def _last_before(connection: Connection, moment: float) -> int:
+def last_before(connection: Connection, moment: float) -> int:
     """Return the ``seq`` of the last job accepted until that time, or 0: a walk back over those accepted since."""
     statement = select(job.c.seq).where(job.c.created_at <= moment).order_by(job.c.seq.desc()).limit(1)
     return connection.execute(statement).scalar() or 0

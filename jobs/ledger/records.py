@@ -135,6 +135,11 @@ class Job:
         return self.state in ENDED
 
     @property
+    def scheduled(self) -> bool:
+        """Whether it waits for its time."""
+        return self.state is State.PENDING and self.due_at is not None and self.due_at > time.time() + RELAY_GRACE
+
+    @property
     def running(self) -> bool:
         """Whether a worker has claimed it and not reported the end."""
         return self.state in RUNNING

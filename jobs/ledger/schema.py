@@ -1,6 +1,20 @@
 """Tables of the ledger. Times are seconds since the epoch (UTC)."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, false
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+    literal_column,
+)
 
 metadata = MetaData()
 
@@ -131,6 +145,13 @@ failure_hour = Table(
     Column("jobs", Integer, nullable=False),
 )
 
+#: Blocks of jobs whose words are not in the index; of the last one and what comes after it, none are: see `words`.
+search_gap = Table(
+    "search_gap",
+    metadata,
+    Column("block", BigInteger, primary_key=True, autoincrement=False),
+)
+
 worker = Table(
     "worker",
     metadata,
@@ -242,6 +263,8 @@ todo = Table(
     Column("text", String(500), nullable=False),
     Column("done", Boolean, nullable=False),
     Column("created_at", Float, nullable=False),
+    # NULL: it is there. A deleted one can be restored for a while.
+    Column("deleted_at", Float),
     sqlite_autoincrement=True,
 )
 
@@ -301,5 +324,7 @@ audit = Table(
     Column("detail", Text, nullable=False),
     sqlite_autoincrement=True,
 )
-Index("audit_at", audit.c.at)
-Index("audit_subject", audit.c.subject)
+#: What was done to something that was there already. Submissions are nearly all of the audit, and their ids are random:
+#: in the index, each would write a page of its own, and a commit be half as long again.
+IS_NO_SUBMISSION = audit.c.action != literal_column("'submit'")
+Index("audit_subject", audit.c.subject, sqlite_where=IS_NO_SUBMISSION, postgresql_where=IS_NO_SUBMISSION)

@@ -1,13 +1,16 @@
-"""Chromium, and pages in it that are watched while a test uses them."""
+"""Chromium and Firefox, and pages in them that are watched while a test uses them."""
 
 import os
+import sys
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
+from tests.browser import firefox as relay
 from tests.browser.support import DESKTOP, OPTIONS, OpenPage, Watch, find_chromium
 from tests.support.stack import PREFIX, Stack, running
 
@@ -47,18 +50,40 @@ def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 # Not of scope `session`: while Playwright is there, an asyncio loop counts as running, and no other test can have one.
 @pytest.fixture(scope="package")
-def chromium() -> Iterator[Browser]:
-    """Return a browser; without one the tests are skipped, and fail where CI has to run them."""
-    program = find_chromium()
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("no Chromium is installed, and CI must run the browser tests", pytrace=False)
-        pytest.skip("no Chromium is installed: ./test.sh --install browser brings it")
+def playwright() -> Iterator[Playwright]:
+    """Return what drives the browsers."""
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(OPTIONS))
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    """Return Chromium."""
+    program = _installed("Chromium", find_chromium())
+    browser = playwright.chromium.launch(executable_path=program, args=list(OPTIONS))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="package")
+def firefox(playwright: Playwright) -> Iterator[Browser]:
+    """Return Firefox."""
+    _installed("Firefox", relay.find_firefox())
+    here = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    # By this channel Playwright speaks to a Firefox as it is, and not to a build of its own.
+    browser = playwright.firefox.launch(channel="moz-firefox", executable_path=relay.__file__, env=here)
+    yield browser
+    browser.close()
+
+
+def _installed(name: str, program: str | None) -> str:
+    """Return the path of a browser; without it the tests are skipped, and fail where CI has to run them."""
+    if program is not None:
+        return program
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"no {name} is installed, and CI must run the browser tests", pytrace=False)
+    pytest.skip(f"no {name} is installed: ./test.sh --install browser brings it")
 
 
 @pytest.fixture
@@ -72,11 +97,24 @@ def watch(stack: Stack) -> Iterator[Watch]:
 @pytest.fixture
 def open_page(stack: Stack, chromium: Browser, watch: Watch) -> Iterator[OpenPage]:
     """Return a function that opens an empty page, each in a profile of its own; options are those of Playwright."""
+    with _opening(stack, chromium, watch) as new:
+        yield new
+
+
+@pytest.fixture
+def open_in_firefox(stack: Stack, firefox: Browser, watch: Watch) -> Iterator[OpenPage]:
+    """Return the same for Firefox."""
+    with _opening(stack, firefox, watch) as new:
+        yield new
+
+
+@contextmanager
+def _opening(stack: Stack, browser: Browser, watch: Watch) -> Iterator[OpenPage]:
     contexts = []
 
     def new(**options: Any) -> Page:
         # A zone that is far from UTC, so that one cannot be taken for the other.
-        context = chromium.new_context(base_url=stack.url, locale="en-GB", timezone_id="Asia/Kolkata", **options)
+        context = browser.new_context(base_url=stack.url, locale="en-GB", timezone_id="Asia/Kolkata", **options)
         context.set_default_timeout(PATIENCE)
         watch.follow(context)
         contexts.append(context)

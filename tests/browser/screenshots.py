@@ -15,6 +15,7 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.browser.recording import record
 from tests.browser.support import DESKTOP, OPTIONS, PHONE, find_chromium, live
 
 
@@ -38,6 +39,7 @@ def main() -> int:
     """Prepare the stack and take the pictures; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
+    parser.add_argument("--worker", required=True)
     parser.add_argument("--seconds", type=float, default=90)
     parser.add_argument("--output", type=Path, default=Path("docs/images"))
     arguments = parser.parse_args()
@@ -54,7 +56,7 @@ def main() -> int:
         "front": View("/", 1000, 900, lambda page: expect(page.locator("#well")).to_contain_text("All is well")),
         "dashboard": View("/flask", DESKTOP["width"], 900, live),
         "job": View(f"/flask/tasks/{shown}", 1000, 720, live),
-        "todos": View("/flask/todos", 1000, 520, lambda page: None),
+        "queues": View("/flask/queues", 1000, 720, live),
         "phone": View("/flask", PHONE["width"], PHONE["height"], live),
     }
     with sync_playwright() as playwright:
@@ -73,6 +75,11 @@ def main() -> int:
                 view.ready(page)
                 save(page.screenshot(), arguments.output / f"{name}-{scheme}.png")
                 context.close()
+        with httpx.Client(base_url=f"{arguments.url}/flask", timeout=30) as client:
+            page = browser.new_page(
+                base_url=arguments.url, viewport={"width": 1000, "height": 560}, color_scheme="light"
+            )
+            record(page, lambda kind, **params: submit(client, kind, **params), arguments.worker, arguments.output)
         browser.close()
     return 0
 
@@ -93,7 +100,8 @@ def save(picture: bytes, path: Path) -> None:
 
 def submit(client: httpx.Client, task_type: str, *, run_at: datetime | None = None, **params: Any) -> str:
     body = {"task_type": task_type, "input_params": params} | ({"run_at": run_at.isoformat()} if run_at else {})
-    answer = client.post("/tasks", json=body)
+    while (answer := client.post("/tasks", json=body)).status_code == 503:  # a busy machine: what it asks for
+        time.sleep(float(answer.headers["Retry-After"]))
     answer.raise_for_status()
     return str(answer.json()["task_id"])
 

@@ -47,6 +47,7 @@ PAGES: dict[str, Open] = {
     "to-dos": lambda page, jobs: page.goto("/flask/todos"),
     "schedules": lambda page, jobs: page.goto("/flask/schedules"),
     "failures": lambda page, jobs: page.goto("/flask/failures"),
+    "documentation": lambda page, jobs: page.goto("/docs/benchmarks.md"),
     "not found": lambda page, jobs: page.goto("/flask/tasks/unknown"),
 }
 
@@ -87,6 +88,10 @@ def test_nothing_is_wider_than_a_phone(open_page: OpenPage, watch: Watch, jobs: 
             width,
         )
         assert sideways == []
+    small = page.locator("main :is(button, .button, summary, select, label:has([type=checkbox]))").evaluate_all(
+        "all => all.filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"
+    )
+    assert small == [], "too small for a finger"
 
 
 # --- keyboard ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from tests.support.stack import Stack
 RESTARTING = r"net::ERR_|status of 503"
 
 #: Milliseconds between two looks while there is no stream, and after which one that was refused has been tried again,
-#: or one that nobody looks at is given back: see dashboard.js.
+#: or one that nobody looks at is given back: see stream.js.
 POLL = 5_000
 LATER = 31_000
 

@@ -8,17 +8,17 @@ import pytest
 from playwright.sync_api import Page, Response, expect
 
 from jobs import __version__
-from tests.browser.support import OpenPage, Watch, live
+from tests.browser.support import OpenPage, Watch, live, mark, row
 from tests.support.stack import Stack
 
 #: Bytes that the dashboard may need, compressed.
-HEAVIEST = 100_000
+HEAVIEST = 150_000
 
 
 def test_the_front_page_leads_to_every_other(page: Page) -> None:
     page.goto("/")
     for name, address in (("Dashboard", "/flask"), ("To-dos", "/flask/todos"), ("API", "/flask/docs")):
-        page.get_by_role("link", name=name).click()
+        page.get_by_role("link", name=name, exact=True).click()
         expect(page).to_have_url(re.compile(f"{address}$"))
         expect(page.locator("main, #swagger-ui").first).to_be_visible()
         page.goto("/")
@@ -39,7 +39,28 @@ def test_the_navigation_says_where_one_is(page: Page) -> None:
     expect(page).to_have_url(re.compile("/flask/docs$"))
 
 
-@pytest.mark.parametrize("path", ["/flask", "/flask/todos", "/flask/tasks/unknown"])
+def test_one_click_on_the_front_page_leads_to_the_page_of_a_job(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Submit a heavy job").click()
+    expect(page.locator("#job")).to_be_visible()
+    expect(page.locator("#notice")).to_contain_text("Accepted")
+
+
+def test_the_documentation_stands_within_the_site(page: Page) -> None:
+    page.goto("/flask")
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Docs").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("The one-hour tour")
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Benchmarks").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Benchmarks")
+    page.wait_for_load_state()
+    pictures = page.locator("article img")
+    assert pictures.count() > 0
+    assert pictures.evaluate_all("all => all.every(img => img.complete && img.naturalWidth > 0)")
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Jobs").click()
+    expect(page.locator("#jobs")).to_be_attached()
+
+
+@pytest.mark.parametrize("path", ["/flask", "/flask/todos", "/docs/tour.md", "/flask/tasks/unknown"])
 def test_each_page_says_which_version_it_is(page: Page, watch: Watch, path: str) -> None:
     watch.tolerate("status of 404")
     page.goto(path)
@@ -49,10 +70,30 @@ def test_each_page_says_which_version_it_is(page: Page, watch: Watch, path: str)
 def test_the_command_of_a_jobs_page_can_be_copied(stack: Stack, page: Page) -> None:
     task_id = stack.submit_heavy()
     page.goto(f"/flask/tasks/{task_id}")
-    command = page.locator("code", has_text="curl")
-    expect(command).to_have_text(f"curl {stack.url}/flask/tasks/{task_id}")
-    answer = subprocess.run([*command.inner_text().split(), "--silent"], capture_output=True, check=True)
-    assert json.loads(answer.stdout)["task_id"] == task_id
+    commands = [page.locator(f"#{id_}").inner_text() for id_ in ("look", "again")]
+    assert commands[0] == f"curl {stack.url}/flask/tasks/{task_id}"
+    look, again = (
+        json.loads(subprocess.run(["bash", "-c", f"{command} --silent"], capture_output=True, check=True).stdout)
+        for command in commands
+    )
+    assert look["task_id"] == task_id
+    repeat = stack.http.get(f"/flask/tasks/{again['task_id']}").json()
+    assert (repeat["task_type"], repeat["input_params"]) == (look["task_type"], look["input_params"])
+
+
+def test_a_text_of_a_jobs_page_is_copied_though_it_is_folded(stack: Stack, page: Page) -> None:
+    task_id = stack.submit("text", text="a <b>long</b> text\n" * 100)
+    page.goto(f"/flask/tasks/{task_id}")
+    params = page.locator("#params")
+    expect(params).to_be_hidden()
+    page.get_by_role("button", name="Copy Parameters").click()
+    expect(page.get_by_role("button", name="Copied Parameters")).to_be_visible()
+    copied = params.text_content()
+    page.goto("/flask?form=text")
+    field = page.locator("#text-text")
+    field.fill("")
+    field.press("Control+v")
+    expect(field).to_have_value(str(copied))
 
 
 @pytest.mark.parametrize("path", ["/flask/tasks/unknown", "/flask/nowhere", "/nowhere"])
@@ -81,8 +122,16 @@ def test_the_page_of_the_api_lets_one_try_a_route(stack: Stack, page: Page) -> N
     expect(operation.locator(".live-responses-table")).to_contain_text('"rabbitmq": "ok"')
 
 
+def test_the_page_of_the_api_is_dark_where_the_browser_is(page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto("/flask/docs")
+    expect(page.locator("html.dark-mode .opblock").first).to_be_visible()
+    page.emulate_media(color_scheme="light")
+    expect(page.locator("html.dark-mode")).to_have_count(0)
+
+
 @pytest.mark.parametrize(
-    "path", ["/", "/flask", "/flask/failures", "/flask/todos", "/flask/docs", "/flask/tasks/unknown"]
+    "path", ["/", "/flask", "/flask/failures", "/flask/todos", "/flask/docs", "/docs/tour.md", "/flask/tasks/unknown"]
 )
 def test_each_page_keeps_a_strict_policy(page: Page, watch: Watch, path: str) -> None:
     """What the policy forbids, a page must not try either: see `watch`."""
@@ -114,8 +163,61 @@ def test_the_dashboard_is_light(open_page: OpenPage) -> None:
     page.goto("/flask")
     live(page)
     loaded = {answer.url.rpartition("/")[2]: answer for answer in answers if not answer.url.endswith("/live")}
-    assert {"flask", "style.css", "dashboard.css", "dashboard.js", "chart.js", "keys.js"} <= loaded.keys()
+    assert {
+        "flask",
+        "tokens.css",
+        "base.css",
+        "jobs.css",
+        "list.css",
+        "inter.woff2",
+        "dashboard.js",
+        "list.js",
+    } <= loaded.keys()
     weights = {name: answer.request.sizes()["responseBodySize"] for name, answer in loaded.items()}
     assert sum(weights.values()) < HEAVIEST, weights
-    large = [name for name, answer in loaded.items() if len(answer.body()) > 2_000]
+    large = [name for name, answer in loaded.items() if len(answer.body()) > 2_000 and name != "inter.woff2"]
     assert [name for name in large if loaded[name].headers.get("content-encoding") != "gzip"] == []
+
+
+def test_what_the_viewer_wants_is_remembered(stack: Stack, page: Page) -> None:
+    page.goto("/flask")
+    live(page)
+    unloaded = mark(page)
+    page.get_by_text("View", exact=True).click()
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    page.get_by_label("Theme").select_option("dark")
+    page.wait_for_function(f"{background} !== '{light}'")
+    page.get_by_label("Updates").select_option("paused")
+    expect(page.locator("#live")).to_have_text("paused")
+    assert unloaded()
+    page.get_by_label("Times").select_option("utc")
+    expect(page.locator("html")).to_have_attribute("data-times", "utc")
+    page.reload()
+    expect(page.locator("#live")).to_have_text("paused")
+    assert page.evaluate(background) != light
+    waits = stack.submit("add", a=1, b=0)
+    stack.wait_state(waits, "SUCCESS")
+    expect(row(page, waits)).to_have_count(0)
+    page.get_by_text("View", exact=True).click()
+    page.get_by_label("Updates").select_option("live")
+    expect(row(page, waits)).to_be_visible()
+    expect(row(page, waits).locator("time")).to_have_attribute("title", re.compile("UTC$"))
+
+
+def test_a_second_click_on_pause_does_not_resume(stack: Stack, page: Page) -> None:
+    page.goto("/flask/queues")
+    live(page)
+    queue = page.locator("#queue-table tr", has=page.get_by_role("rowheader", name="export"))
+    queue.get_by_role("button", name="Pause").click()
+    page.wait_for_function(
+        """() => {
+            const { textContent, ariaDisabled } = document.querySelector("#pause-export button");
+            return textContent === "Resume" && ariaDisabled === "true";
+        }"""
+    )
+    expect(page.locator("#trouble")).to_contain_text("is paused")
+    resume = queue.get_by_role("button", name="Resume")
+    expect(resume).to_be_enabled()
+    resume.click()
+    expect(page.locator("#trouble")).not_to_contain_text("is paused")

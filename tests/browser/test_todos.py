@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.support import Watch, expect_state, mark, press
+from tests.browser.support import Watch, mark
 from tests.support.stack import Stack
 
 
@@ -55,6 +55,11 @@ def test_a_todo_from_beginning_to_end(stack: Stack, page: Page) -> None:
     expect(page.locator('#todos input[value="water the cactus"]')).to_be_visible()
     assert todos(stack)[0] == ("water the cactus", False)
 
+    cactus = page.locator("#todos li").first
+    cactus.get_by_role("button", name="Delete").click()
+    expect(page.locator("#todos li")).to_have_count(1)
+    page.locator("#notice").get_by_role("button", name="Undo").click()
+    expect(page.locator("#todos input[name=text]").first).to_have_value("water the cactus")
     meter.get_by_role("button", name="Delete").click()
     expect(meter).to_have_count(0)
     assert unloaded()
@@ -112,10 +117,8 @@ def test_what_is_done_is_exported_and_downloaded(stack: Stack, page: Page) -> No
     stack.http.post("/flask/todos", json={"text": "well done", "done": True})
     page.goto("/flask/todos")
     page.get_by_label("A job writes the to-dos").select_option("true")
-    press(page, page.get_by_role("button", name="Export"))
-    page.locator("#notice a").click()
-    expect_state(page.locator("#job"), "SUCCESS")
+    page.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download").click()
+        page.locator("#following").get_by_role("link", name="Download").click()
     lines = download.value.path().read_text().splitlines()
     assert [line.split(",")[1:3] for line in lines[1:]] == [["well done", "true"]]

@@ -40,7 +40,8 @@ def test_a_job_is_submitted_and_followed_to_its_result(plain: Page) -> None:
     expect(plain.locator("#result")).to_have_text("4.5")
     # A time is given in full where no script turns it into "5 s ago".
     expect(job.locator("time").first).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$"))
-    # There is nothing to see that only a script could fill.
+    # There is nothing to see that only a script could fill, or make work.
+    expect(plain.get_by_role("button", name="Copy")).to_have_count(0)
     plain.get_by_role("link", name="Queues", exact=True).click()
     expect(plain.locator("#charts")).to_be_hidden()
     expect(plain.locator("#live")).to_be_hidden()
@@ -168,3 +169,32 @@ def test_a_todo_from_beginning_to_end(plain: Page, watch: Watch) -> None:
     item.get_by_role("button", name="Delete").click()
     expect(plain.locator("#notice")).to_contain_text("Deleted")
     expect(item).to_have_count(0)
+
+
+def test_selected_jobs_are_cancelled_after_a_question(stack: Stack, plain: Page) -> None:
+    task_id = stack.submit_heavy(60)
+    plain.goto("/flask")
+    row(plain, task_id).get_by_role("checkbox").check()
+    plain.get_by_role("button", name="Cancel selected").click()
+    plain.get_by_role("button", name="Yes, cancel 1 job").click()
+    following = plain.locator("#following")
+    expect(following.get_by_role("button", name="Undo")).to_be_visible()
+    until(plain, lambda: "cancelled: 1" in following.inner_text())
+    expect_state(row(plain, task_id), "REVOKED")
+
+
+def test_a_group_of_failures_is_deleted_by_a_second_click(stack: Stack, plain: Page) -> None:
+    task_id = stack.submit("divide", a=1, b=0)
+    stack.wait_state(task_id, "FAILURE")
+    group = stack.http.get(f"/flask/tasks/{task_id}").json()["failure"]
+    plain.goto("/flask/failures")
+    place = plain.locator(f"#delete-{group}")
+    delete = place.get_by_role("button", name="for good")
+    expect(delete).to_be_hidden()
+    place.get_by_text("Delete all").click()
+    delete.click()
+    job = plain.locator("#job")
+    until(plain, lambda: job.get_attribute("data-state") == "SUCCESS")
+    expect(plain.locator("#result")).to_contain_text("deleted")
+    assert stack.http.get(f"/flask/tasks/{task_id}").status_code == 404
+    assert group not in stack.http.get("/flask/failures").text

@@ -170,6 +170,7 @@ NEEDED = {
     "text": {"text": "x"},
     "cancel_jobs": {"created_to": "2000-01-01T00:00:00Z"},
     "retry_jobs": {"created_to": "2000-01-01T00:00:00Z"},
+    "delete_failures": {"failure": "0123456789abcdef"},
 }
 
 

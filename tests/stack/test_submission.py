@@ -166,6 +166,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("retry_jobs", {"task_type": "nothing"}, "task_type"),
     ("retry_jobs", {"status": ["PENDING"]}, "status.0"),
     ("retry_jobs", {"created_from": "soon"}, "created_from"),
+    ("delete_failures", {"failure": "all"}, "failure"),
+    ("delete_failures", {}, "failure"),
 ]
 
 

@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 from jobs.ledger import audit
 from jobs.ledger.database import ledger
 from webapp.api.openapi import error_responses
-from webapp.models import AuditQuery, Timestamp
+from webapp.models.common import Timestamp
+from webapp.models.service import AuditQuery
 from webapp.operations import list_audit
 from webapp.views import audit_view
 

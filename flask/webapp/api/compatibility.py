@@ -12,10 +12,7 @@ from pydantic import BeforeValidator, Field
 from jobs.states import State
 from webapp.api import health, submission, tasks
 from webapp.api.openapi import error_responses
-from webapp.models import (
-    JobPage,
-    JobsQuery,
-)
+from webapp.models.jobs import JobPage, JobsQuery
 
 blueprint = APIBlueprint("compatibility", __name__, tag="Compatibility")
 

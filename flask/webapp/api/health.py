@@ -11,7 +11,7 @@ from jobs.broker.depths import BrokerUnavailable, queue_depths
 from jobs.ledger import workers
 from jobs.ledger.database import LedgerFileChanged, ledger
 from jobs.settings import settings
-from webapp.models import BackgroundView, HealthView
+from webapp.models.service import BackgroundView, HealthView
 
 #: The answer 503 of the background check: the same object as when all is well.
 UNWELL: dict[int | str, Any] = {

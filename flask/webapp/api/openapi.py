@@ -1,12 +1,12 @@
-"""The OpenAPI document at ``/flask/openapi.json`` and the page that shows it at ``/flask/docs``, both without a CDN."""
+"""The OpenAPI document at ``/flask/openapi.json``, which the page at ``/flask/docs`` shows."""
 
 from typing import Any
 
 from apiflask import APIBlueprint, APIFlask
-from flask import Response, current_app, jsonify, render_template
+from flask import Response, current_app, jsonify
 
 from jobs.settings import settings
-from webapp.models import ProblemView
+from webapp.models.service import ProblemView
 
 blueprint = APIBlueprint(
     "documentation", __name__, enable_openapi=False, static_folder="../static", static_url_path="/static"
@@ -170,9 +170,3 @@ def _resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any
 def openapi() -> Response:
     """Return the document."""
     return jsonify(current_app.spec)  # type: ignore[attr-defined]
-
-
-@blueprint.get("/docs")
-def docs() -> str:
-    """Show it."""
-    return render_template("docs.html")

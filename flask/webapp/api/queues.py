@@ -9,7 +9,7 @@ from jobs.broker.sampler import Sampler
 from jobs.ledger import samples
 from jobs.ledger.database import ledger
 from webapp.api.openapi import error_responses
-from webapp.models import HistoryView, QueueState, QueuesView
+from webapp.models.service import HistoryView, QueueState, QueuesView
 from webapp.operations import pause_queue
 from webapp.views import history_view, queue_view
 

@@ -5,7 +5,7 @@ from flask import Response, jsonify, url_for
 
 from webapp import operations
 from webapp.api.openapi import error_responses
-from webapp.models import NewSchedule, ScheduleChange, ScheduleList, ScheduleView
+from webapp.models.schedules import NewSchedule, ScheduleChange, ScheduleList, ScheduleView
 from webapp.views import schedule_view
 
 blueprint = APIBlueprint("schedules", __name__, tag="Schedules")

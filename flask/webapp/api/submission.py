@@ -11,7 +11,8 @@ from jobs.catalogue import JOB_TYPES, JobType, Params
 from jobs.ledger.records import IdempotencyKey, ids_after, new_id
 from webapp.api.openapi import error_responses
 from webapp.intake import intake, new_job
-from webapp.models import Accepted, AcceptedBatch, Batch, IdempotencyHeader, Submission
+from webapp.models.submissions import Accepted, AcceptedBatch, Batch, IdempotencyHeader, Submission
+from webapp.negotiation import wants_html
 
 blueprint = APIBlueprint("submission", __name__, tag="Submit")
 
@@ -108,5 +109,9 @@ for _job_type in JOB_TYPES.values():
 @blueprint.output(Accepted, status_code=202)
 @blueprint.doc(summary="Submit a heavy job from a browser", responses=error_responses(422, 503))
 def heavy_from_a_browser(query_data: Params) -> Response:
-    """Submit a heavy job with GET, because people open it in a browser."""
-    return submit(JOB_TYPES["heavy"], query_data)
+    """Submit a heavy job with GET, because people open it in a browser, which is led to the page of the job."""
+    answer = submit(JOB_TYPES["heavy"], query_data)
+    if wants_html():
+        answer.status_code = 303
+        answer.headers["Location"] += "?said=accepted"
+    return answer

@@ -7,18 +7,24 @@ from jobs.catalogue import JOB_TYPES, CancelFilter, RetryFilter
 from jobs.ledger.database import ledger
 from webapp.api.openapi import error_responses
 from webapp.api.submission import accepted_answer, submit
-from webapp.models import Accepted, JobDetail, JobPage, JobsQuery, JobView, ResultView, StatusQuery, StatusView
+from webapp.models.jobs import JobDetail, JobPage, JobsQuery, JobView, ResultView, StatusQuery, StatusView
+from webapp.models.submissions import Accepted
 from webapp.operations import belongings_of, cancel_job, find_job, list_jobs, retry_job
 from webapp.problems import field_problem
-from webapp.views import attempt_view, job_view
+from webapp.views import attempt_view, job_view, timestamp
 
 blueprint = APIBlueprint("tasks", __name__, tag="Jobs")
 
 
 def page_answer(query: JobsQuery) -> Response:
     """Answer with a page of jobs."""
-    jobs, after = list_jobs(query)
-    return jsonify(data=[job_view(job) for job in jobs], next=after)
+    page = list_jobs(query)
+    return jsonify(
+        data=[job_view(job) for job in page.jobs],
+        next=page.older,
+        previous=page.newer,
+        looked_back_to=timestamp(page.back_to),
+    )
 
 
 @blueprint.get("/tasks")

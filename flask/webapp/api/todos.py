@@ -5,7 +5,7 @@ from flask import Response, jsonify, url_for
 
 from webapp import operations
 from webapp.api.openapi import error_responses
-from webapp.models import NewTodo, TodoChange, TodoPage, TodosQuery, TodoView
+from webapp.models.todos import NewTodo, TodoChange, TodoPage, TodosQuery, TodoView
 from webapp.views import todo_view
 
 blueprint = APIBlueprint("todos", __name__, tag="To-dos")

@@ -2,8 +2,17 @@
 
 from jobs.ledger.records import Role
 
-#: Open to everybody: whether the web answers, the figures (which Nginx does not pass on), and the way in.
-OPEN = {"health.web", "scrape.metrics", "login.page", "login.enter", "documentation.static"}
+#: Open to everybody: whether the web answers, the figures (which Nginx does not pass on), the way in, the
+#: documentation, and how somebody wants to see the pages.
+OPEN = {
+    "health.web",
+    "scrape.metrics",
+    "login.page",
+    "login.enter",
+    "documentation.static",
+    "documents.show",
+    "actions.keep_preferences",
+}
 #: What changes something, and a viewer may do all the same: it is about themselves.
 OWN = {"login.change_password", "login.leave", "login.leave_everywhere"}
 #: They submit a job, although they are asked for with GET.

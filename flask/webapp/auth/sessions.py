@@ -7,8 +7,8 @@ are signed; the others are for cookies that were signed before the keys were ren
 import time
 
 from apiflask import APIFlask
-from flask import Flask, Request, session
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask, Request, Response, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
 from jobs.ledger import accounts
 from jobs.ledger.database import ledger
@@ -19,11 +19,16 @@ from webapp.auth.remembered import Remembered
 
 
 class Sessions(SecureCookieSessionInterface):
-    """Flask's sessions. Who sends no cookie has an empty one at once: to look costs half of what login does."""
+    """Flask's sessions, which cost nothing where nobody asks for one, as for programs: they send no cookie."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Return the session of a request."""
         return super().open_session(app, request) if "HTTP_COOKIE" in request.environ else self.session_class()
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """Add the cookie to an answer, if there is anything new in it."""
+        if session.accessed:
+            super().save_session(app, session, response)
 
 
 def configure(app: APIFlask) -> None:

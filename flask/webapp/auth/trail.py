@@ -52,4 +52,5 @@ def by_script(script: str, action: str, subject: str, detail: str = "") -> Audit
 
 def address() -> str:
     """Return where the request came from, as Nginx has seen it."""
-    return (request.headers.get("X-Forwarded-For") or request.remote_addr or "unknown")[:64]
+    environ = request.environ
+    return str(environ.get("HTTP_X_FORWARDED_FOR") or environ.get("REMOTE_ADDR") or "unknown")[:64]

@@ -1,17 +1,20 @@
 """What the forms on the pages do. Every form works by a page load: the answer leads to a page (Post/Redirect/Get).
 
-``dashboard.js`` sends the same forms, and puts parts of the page that comes back into the one that is open.
+``forms.js`` sends the same forms, and puts parts of the page that comes back into the one that is open.
 """
+
+from urllib.parse import urlencode, urlsplit
 
 from apiflask import APIBlueprint
 from flask import Response, request
 from pydantic import ValidationError
 
 from jobs.catalogue import JOB_TYPES
-from webapp import operations
+from webapp import operations, preferences
 from webapp.auth import csrf
 from webapp.intake import intake, new_job
-from webapp.models import NewTodo, ScheduleChange, TodoChange
+from webapp.models.schedules import ScheduleChange
+from webapp.models.todos import NewTodo, TodoChange
 from webapp.pages import forms
 from webapp.pages.pages import jobs_page, schedules_page, todos_page
 from webapp.paging import cursor_after, position_of
@@ -48,6 +51,12 @@ def retry(task_id: str) -> Response:
 def retry_failures(key: str) -> Response:
     """Run all jobs of a group of failures again."""
     return _see(f"/flask/tasks/{operations.retry_failures(key)}", "accepted")
+
+
+@blueprint.post("/ui/failures/<key>/delete")
+def delete_failures(key: str) -> Response:
+    """Delete all jobs of a group of failures."""
+    return _see(f"/flask/tasks/{operations.delete_failures(key)}", "accepted")
 
 
 @blueprint.post("/ui/queues/<name>/<any(pause, resume):action>")
@@ -91,6 +100,17 @@ def _sent(purpose: forms.Purpose, name: str) -> forms.Form:
     return forms.parse(purpose, name, fields)
 
 
+@blueprint.post("/ui/preferences")
+def keep_preferences() -> Response:
+    """Remember how somebody wants to see the pages, and show the page again that they came from."""
+    # Only its path is used: it leads to no other host.
+    came_from = urlsplit(request.referrer or "")
+    there = f"{came_from.path}?{came_from.query}" if came_from.path.startswith("/flask") else "/flask"
+    answer = Response(status=303, headers={"Location": there})
+    preferences.keep(answer, request.form)
+    return answer
+
+
 @blueprint.post("/ui/todos")
 def add_todo() -> Response:
     """Add a to-do."""
@@ -117,11 +137,29 @@ def change_todo(todo_id: int) -> Response:
 def delete_todo(todo_id: int) -> Response:
     """Delete a to-do."""
     operations.remove_todo(todo_id)
-    return _see("/flask/todos", "deleted")
+    return _see("/flask/todos", "deleted", deleted=str(todo_id))
 
 
-def _see(path: str, word: str) -> Response:
+@blueprint.post("/ui/todos/<int:todo_id>/restore")
+def restore_todo(todo_id: int) -> Response:
+    """Take back that a to-do was deleted."""
+    operations.restore_todo(todo_id)
+    return _see("/flask/todos", "restored")
+
+
+@blueprint.post("/ui/todos/export")
+def export_todos() -> Response:
+    """Submit an export; the page of the to-dos says how it stands, and offers the file."""
+    sent = _sent(forms.SUBMIT, "export")
+    if sent.errors:
+        raise Problem(422, "; ".join(sent.errors.values()))
+    task_id = intake().accept(new_job(sent.job_type, sent.body.input_params))
+    return _see("/flask/todos", "accepted", following=task_id)
+
+
+def _see(path: str, word: str, **more: str) -> Response:
     """Lead on to a page after a form, with what it is to say. A later page of a list stays the one that is seen."""
     page = request.args.get("cursor")
-    more = f"&cursor={cursor_after(position_of(page))}" if page else ""
-    return Response(status=303, headers={"Location": f"{path}?said={word}{more}"})
+    if page:
+        more["cursor"] = cursor_after(position_of(page))
+    return Response(status=303, headers={"Location": f"{path}?{urlencode({'said': word, **more})}"})

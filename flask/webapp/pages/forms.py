@@ -6,13 +6,17 @@ form is checked as the body of the API's request is.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any
 
 from jobs.catalogue import JOB_TYPES, JobType
+from jobs.ledger.records import Job, Priority
 from jobs.numbers import plain
-from webapp.models import NewSchedule, Submission
+from webapp.models.schedules import NewSchedule
+from webapp.models.submissions import Submission
 from webapp.problems import Problem, checked
 
 #: Texts that may be longer than this get a field of several lines.
@@ -60,6 +64,16 @@ class FormField:
             # The element knows no offset: what comes without one is UTC, as its label says.
             return text if text.endswith("Z") else f"{text}Z"
         return text.replace("\r\n", "\n")
+
+    def entered(self, value: Any) -> str:
+        """Return a value of JSON as it is entered: the way back from :meth:`parse`."""
+        if value is None:
+            return ""
+        if self.kind == "datetime-local" and isinstance(value, str):
+            with suppress(ValueError, OverflowError):
+                moment = datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
+                return moment.isoformat(timespec="milliseconds" if moment.second or moment.microsecond else "minutes")
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 _RUN_AT = FormField(
@@ -168,7 +182,6 @@ def _field(path: str, part: dict[str, Any], required: bool) -> FormField:
     kind, choices = _kind(part)
     if choices and not required:
         choices = (("", "any"), *choices)
-    start = part["default"] if "default" in part else next(iter(part.get("examples", [])), None)
     names = {"minimum": "min", "maximum": "max", "minLength": "minlength", "maxLength": "maxlength"}
     limits = {names[name]: str(plain(part[name])) for name in names if name in part}
     if kind == "number":
@@ -176,16 +189,18 @@ def _field(path: str, part: dict[str, Any], required: bool) -> FormField:
     hint = part.get("description", "")
     if "minimum" in part and part.get("maximum", SAYS_NOTHING) < SAYS_NOTHING:
         hint = f"{hint} From {limits['min']} to {limits['max']}.".strip()
-    return FormField(
+    made = FormField(
         path=path,
         kind=kind,
         label=path.rpartition(".")[2].replace("_", " ").capitalize(),
         hint=hint,
-        value="" if start is None else start if isinstance(start, str) else json.dumps(start),
+        value="",
         required=required,
         choices=choices,
         limits=limits,
     )
+    start = part["default"] if "default" in part else next(iter(part.get("examples", [])), None)
+    return replace(made, value=made.entered(start))
 
 
 def _kind(part: dict[str, Any]) -> tuple[str, tuple[tuple[str, str], ...]]:
@@ -239,6 +254,20 @@ def blank(purpose: Purpose, name: str) -> Form:
     form = Form(purpose=purpose, job_type=JOB_TYPES[name], values={})
     form.values = {part.path: part.value for part in form.fields}
     return form
+
+
+def filled(purpose: Purpose, job: Job) -> Form:
+    """Return a form with the parameters of a job, to be changed and sent."""
+    form = Form(purpose=purpose, job_type=JOB_TYPES[job.type], values={})
+    parameters = {part.path: part.entered(_at(part.path, job.params)) for part in form.fields}
+    form.values = parameters | {_PRIORITY.path: Priority(job.priority).word}
+    return form
+
+
+def _at(path: str, params: Any) -> Any:
+    for name in path.split("."):
+        params = params.get(name) if isinstance(params, dict) else None
+    return params
 
 
 def parse(purpose: Purpose, name: str, sent: Mapping[str, str]) -> Form:

@@ -5,18 +5,28 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from jobs.catalogue import QUEUES
+from jobs.catalogue import JOB_TYPES, QUEUES
 from jobs.ledger import pauses, queries, samples, workers
 from jobs.ledger.records import Job, QueueSample
 from jobs.settings import settings
+from jobs.states import State
 from webapp.pages import strip
 from webapp.paging import cursor_after
 from webapp.rendering import render
+
+#: Kinds of jobs that act on others.
+CONTROLS = {name for name, job_type in JOB_TYPES.items() if job_type.control}
 
 
 def rows_html(jobs: Sequence[Job]) -> str:
     """Return rows of the list of jobs."""
     return render("_rows.html", rows=jobs, cursor=cursor_after)
+
+
+def following_html(job: Job, close: str) -> str:
+    """Return how a job stands that the viewer has just asked for; ``close`` is the address of the page without it."""
+    undo = job.state is State.PENDING and job.type in CONTROLS
+    return render("_following.html", row=job, undo=undo, close=close)
 
 
 def around_html(connection: Connection) -> dict[str, str]:

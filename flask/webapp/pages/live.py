@@ -7,7 +7,7 @@ from flask import Response, json, request
 from sqlalchemy import Connection
 
 from jobs.ledger import queries, samples
-from webapp.models import PAGE
+from webapp.models.common import PAGE
 from webapp.pages import fragments
 from webapp.pages.tabs import tally
 from webapp.streaming.answer import open_stream

@@ -1,33 +1,47 @@
 """The pages for people, at the addresses that give programs JSON."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from apiflask import APIBlueprint
 from flask import Response, request
-from pydantic import ConfigDict, Field
 
 from jobs import slots
 from jobs.catalogue import JOB_TYPES, QUEUES
 from jobs.ledger import audit, failures, queries, schedules
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
-from webapp.models import AuditQuery, JobsQuery, TodosQuery
+from webapp.auth.actor import actor
+from webapp.models.service import AuditQuery
+from webapp.models.todos import TodosQuery
 from webapp.negotiation import wants_html
-from webapp.operations import belongings_of, find_job, list_audit, list_failures, list_jobs, list_schedules, list_todos
-from webapp.pages import forms, story
-from webapp.pages.fragments import around_html, panel_html, rows_html
+from webapp.operations import (
+    JobsPage,
+    belongings_of,
+    find_job,
+    list_audit,
+    list_failures,
+    list_jobs,
+    list_schedules,
+    list_todos,
+)
+from webapp.pages import curl, forms, story
+from webapp.pages.asked import address, asked_for, can_be_whole, list_query, possible, what_is_wrong
+from webapp.pages.fragments import around_html, following_html, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
+from webapp.paging import cursor_before
 from webapp.problems import checked
 from webapp.rendering import render
 
 blueprint = APIBlueprint("pages", __name__, enable_openapi=False)
 
-#: Characters of an id that a search needs.
-SHORTEST_SEARCH = 4
-
 #: Slots of a schedule that its page shows.
 UPCOMING = 5
+
+#: What an address has only right after a form was posted.
+OF_MOMENT = ("following", "said", "deleted")
 
 #: What a page says after a form was posted; the address has only the word.
 NOTICES = {
@@ -40,15 +54,10 @@ NOTICES = {
     "added": "Added.",
     "saved": "Saved.",
     "deleted": "Deleted.",
+    "restored": "It is there again.",
+    "none": "No job is selected.",
+    "undone": "Undone: nothing was changed.",
 }
-
-
-class ListQuery(JobsQuery):
-    """Query of the page of jobs: that of the API, and a search."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    q: str | None = Field(None, min_length=SHORTEST_SEARCH, max_length=36)
 
 
 @blueprint.before_app_request
@@ -59,37 +68,65 @@ def page_for_browsers() -> Response | None:
     return _PAGES[request.endpoint](**(request.view_args or {}))
 
 
+@blueprint.get("/docs")
+def docs() -> str:
+    """Show the API, with a way to try each route; also while the ledger does not answer."""
+    return render("docs.html")
+
+
 def jobs_page(form: forms.Form | None = None) -> Response:
     """Show the jobs, and a form to submit one; with a ``form``, the one that was sent with its errors."""
-    query = checked(ListQuery, {name: text for name, text in request.args.items() if text})
-    prefix = query.q.strip().lower() if query.q else None
-    name = request.args.get("form", "heavy")
-    jobs, older = list_jobs(query, prefix)
+    words = request.args.get("q", "").strip()
+    wrong = what_is_wrong(words)
+    query = list_query(without=["q"] if wrong else [])
+    found = list_jobs(query) if not wrong else JobsPage([])
+    asked = asked_for(query)
     with ledger().reading() as connection:
         counts = tally.counts(connection)
         group = failures.find(connection, query.failure) if query.failure else None
-    return _page(
+    return show_page(
         "jobs.html",
-        422 if form else 200,
-        form=form or forms.blank(forms.SUBMIT, name if name in JOB_TYPES else "heavy"),
-        opened=form is not None or "form" in request.args,
+        422 if form or wrong else 200,
+        form=form or _form_asked_for(),
+        opened=form is not None or not {"form", "again"}.isdisjoint(request.args),
         job_types=JOB_TYPES,
         tabs=TABS,
         counts=counts,
         query=query,
-        prefix=prefix or "",
+        words=words,
+        wrong=wrong,
+        back_to=found.back_to,
         group=group,
-        rows=rows_html(jobs),
-        older=older,
-        end=jobs[-1].seq if older else None,
+        asked=asked,
+        address=partial(address, asked),
+        possible=possible(query),
+        whole=can_be_whole(query) and found.jobs,
+        rows=rows_html(found.jobs),
+        older=found.older,
+        newer=cursor_before(found.jobs[0].seq) if found.jobs else None,
+        has_newer=found.newer is not None,
+        end=found.jobs[-1].seq if found.jobs and found.older else None,
     )
+
+
+def _form_asked_for() -> forms.Form:
+    """Return the form for the kind that the address names, or with the parameters of the job that is to run again.
+
+    Raises a 404 problem for a job that there is not.
+    """
+    again = request.args.get("again")
+    job = find_job(again) if again else None
+    if job is not None and job.type in JOB_TYPES:
+        return forms.filled(forms.SUBMIT, job)
+    name = request.args.get("form")
+    return forms.blank(forms.SUBMIT, name if name in JOB_TYPES else "heavy")
 
 
 def queues_page() -> Response:
     """Show the queues and the workers."""
     with ledger().reading() as connection:
         panel = panel_html(connection)
-    return _page("queues.html", panel=panel, queue_names=list(QUEUES))
+    return show_page("queues.html", panel=panel, queue_names=list(QUEUES))
 
 
 def job_page(task_id: str) -> Response:
@@ -99,34 +136,33 @@ def job_page(task_id: str) -> Response:
         more = belongings_of(connection, job)
         # What a job repeats may be gone: it is the older of the two.
         repeats = queries.find(connection, job.retry_of) if job.retry_of else None
-        done_by = [
-            entry
-            for _, entry in audit.page(connection, limit=20, subject=task_id)
-            if entry.action in ("cancel", "retry") and entry.outcome == "done"
-        ]
+        done_by = audit.done_to(connection, task_id, limit=20)
     moments = story.told(job, more.past)
-    return _page(
+    login = actor() is not None
+    return show_page(
         "job.html",
         row=job,
         moments=moments,
-        bar=story.bar(moments),
+        lanes=story.lanes(moments),
         traceback=more.traceback,
         repeats=repeats,
         retried_as=more.retried_as,
         done_by=done_by,
-        address=request.host_url,
+        job_types=JOB_TYPES,
+        look=curl.look(request.host_url, job, login=login),
+        submit=curl.submit(request.host_url, job, login=login),
     )
 
 
 def failures_page() -> Response:
     """Show the groups of failures."""
-    return _page("failures.html", rows=list_failures())
+    return show_page("failures.html", rows=list_failures())
 
 
 def schedules_page(form: forms.Form | None = None) -> Response:
     """Show the recurring jobs, and a form to add one; with a ``form``, the one that was sent with its errors."""
     name = request.args.get("form", "export")
-    return _page(
+    return show_page(
         "schedules.html",
         422 if form else 200,
         form=form or forms.blank(forms.SCHEDULE, name if name in JOB_TYPES else "export"),
@@ -150,7 +186,7 @@ def todos_page(
     """Show the to-dos; with an ``error``, that of a new one or of the one that was to be ``changed``."""
     query = checked(TodosQuery, {name: text for name, text in request.args.items() if name == "cursor" and text})
     todos, after = list_todos(query)
-    return _page(
+    return show_page(
         "todos.html",
         status,
         rows=todos,
@@ -160,6 +196,7 @@ def todos_page(
         error=error,
         changed=changed,
         text=text,
+        deleted=request.args.get("deleted", type=int),
     )
 
 
@@ -167,7 +204,7 @@ def audit_page() -> Response:
     """Show who did what."""
     query = checked(AuditQuery, {name: text for name, text in request.args.items() if text})
     rows, after = list_audit(query)
-    return _page("audit.html", rows=rows, after=after, who=query.who, subject=query.subject)
+    return show_page("audit.html", rows=rows, after=after, who=query.who, subject=query.subject)
 
 
 _PAGES: dict[str, Callable[..., Response]] = {
@@ -182,10 +219,15 @@ _PAGES: dict[str, Callable[..., Response]] = {
 }
 
 
-def _page(template: str, status: int = 200, **values: Any) -> Response:
+def show_page(template: str, status: int = 200, **values: Any) -> Response:
+    """Return a page, with what stands around its content."""
     notice = NOTICES.get(request.args.get("said", ""), "")
     with ledger().reading() as connection:
         around = around_html(connection)
+        followed = queries.find(connection, request.args.get("following", ""))
+    if followed is not None:
+        rest = urlencode([(name, text) for name, text in request.args.items(multi=True) if name not in OF_MOMENT])
+        around["following"] = following_html(followed, f"{request.path}?{rest}")
     answer = Response(render(template, notice=notice, **around, **values), status, mimetype="text/html")
     answer.headers["Cache-Control"] = "no-store"  # going back loads the page again, so that it shows what is now
     return answer

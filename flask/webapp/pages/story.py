@@ -1,13 +1,27 @@
-"""The way of a job through Warren: what happened to it and when, and how its time was spent."""
+"""The way of a job through Warren: what happened to it and when, and where its time was spent."""
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from jobs.ledger.history import Event, What, events
 from jobs.ledger.records import Attempt, Job
 
-#: The least width of a part of the bar, in thousandths: what took no time is still to be seen.
+#: The least width of a bar, in thousandths of its lane: what took no time is still to be seen.
 NARROWEST = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a job is between two things that happen to it: the ledger, RabbitMQ, or a worker."""
+
+    #: ``ledger``, ``broker`` or ``run``.
+    kind: str
+    name: str
+
+
+LEDGER = Place(kind="ledger", name="Ledger")
+BROKER = Place(kind="broker", name="RabbitMQ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,57 +33,90 @@ class Moment:
     text: str
     #: Seconds since what happened before; ``None`` for the first.
     gap: float | None
-    #: How the time after it was spent: ``ledger``, ``broker`` or ``run``; empty at the end.
-    then: str
+    #: Where the job was from then on; ``None`` at the end.
+    then: Place | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """A part of the bar that shows how the time of a job was spent."""
+class Bar:
+    """A time that a job spent in one place."""
 
-    #: Its place and its width, in thousandths of the bar.
+    #: Its place and its width, in thousandths of the lane.
     left: float
     width: float
-    spent: str
+
+
+@dataclass(kw_only=True)
+class Lane:
+    """A place and the times that the job was there: each run of it is a bar in the lane of its worker."""
+
+    place: Place
+    #: All of them together.
+    seconds: float = 0
+    bars: list[Bar] = field(default_factory=list)
 
 
 def told(job: Job, past: Sequence[Attempt]) -> list[Moment]:
     """Return what happened to a job, in order of time. Of each run but the last, ``past`` tells."""
-    happened = [(job.created_at, "Accepted, and on disk", "ledger")]
-    if job.run_at is not None and job.created_at < job.run_at <= time.time():
-        happened.append((job.run_at, "Its time has come", "ledger"))
-    if job.published_at is not None:
-        happened.append((job.published_at, "In RabbitMQ", "broker"))
-    for run in past:
-        if run.started_at is not None:
-            happened.append((run.started_at, _begun(run.number, run.worker_name), "run"))
-        happened.append((run.ended_at, f"Put back. {run.error or ''}".strip(), "ledger"))
-    if job.started_at is not None and not (past and past[-1].number >= job.attempts):
-        happened.append((job.started_at, _begun(job.attempts, job.worker_name), "run"))
-    if job.ended_at is not None:
-        happened.append((job.ended_at, f"Ended, and on disk: {job.state}", ""))
-    happened.sort(key=lambda moment: moment[0])
-    before = [None, *(at for at, _, _ in happened)]
+    happened = events(job, past)
+    before = [None, *(event.at for event in happened)]
     return [
-        Moment(at=at, text=text, gap=at - earlier if earlier is not None else None, then=then)
-        for (at, text, then), earlier in zip(happened, before, strict=False)
+        Moment(
+            at=event.at,
+            text=_in_words(event, job),
+            gap=event.at - earlier if earlier is not None else None,
+            then=_place_after(event),
+        )
+        for event, earlier in zip(happened, before, strict=False)
     ]
 
 
-def _begun(number: int, worker: str | None) -> str:
-    return f"Run {number} begins in {worker or 'a worker'}"
+def _in_words(event: Event, job: Job) -> str:
+    match event.what:
+        case What.ACCEPTED:
+            return "Accepted, and on disk"
+        case What.DUE:
+            return "Its time has come"
+        case What.PUBLISHED:
+            return "In RabbitMQ"
+        case What.CLAIMED:
+            return f"Run {event.run} begins in {_worker(event)}"
+        case What.PUT_BACK:
+            return f"Put back. {event.error or ''}".strip()
+        case What.ENDED:
+            return f"Ended, and on disk: {job.state}"
 
 
-def bar(moments: Sequence[Moment]) -> list[Part]:
-    """Return the parts of the bar from the first moment to the last, or to now for a job that has not ended."""
+def _place_after(event: Event) -> Place | None:
+    match event.what:
+        case What.PUBLISHED:
+            return BROKER
+        case What.CLAIMED:
+            return Place(kind="run", name=_worker(event))
+        case What.ENDED:
+            return None
+    return LEDGER
+
+
+def _worker(event: Event) -> str:
+    return event.worker_name or "a worker"
+
+
+def lanes(moments: Sequence[Moment]) -> list[Lane]:
+    """Return a lane for each place that the job was in, as it came to them: until its end, or until now."""
     ends = [moment.at for moment in moments[1:]]
-    if moments[-1].then:
+    if moments[-1].then is not None:
         ends.append(max(time.time(), moments[-1].at))
-    whole = max(sum(end - moment.at for moment, end in zip(moments, ends, strict=False)), 1e-6)
-    shares = [max((end - moment.at) / whole * 1000, NARROWEST) for moment, end in zip(moments, ends, strict=False)]
+    stays = [(moment.then, end - moment.at) for moment, end in zip(moments, ends, strict=False)]
+    whole = max(sum(seconds for _, seconds in stays), 1e-6)
+    shares = [max(seconds / whole * 1000, NARROWEST) for _, seconds in stays]
     scale = 1000 / sum(shares) if shares else 1
-    parts, left = [], 0.0
-    for moment, share in zip(moments, shares, strict=False):
-        parts.append(Part(left=round(left, 1), width=round(share * scale, 1), spent=moment.then))
+    found: dict[Place, Lane] = {}
+    left = 0.0
+    for (place, seconds), share in zip(stays, shares, strict=True):
+        if place is not None:
+            lane = found.setdefault(place, Lane(place=place))
+            lane.seconds += seconds
+            lane.bars.append(Bar(left=round(left, 1), width=round(share * scale, 1)))
         left += share * scale
-    return parts
+    return list(found.values())

@@ -15,19 +15,22 @@ SERVES_FOR = 50
 
 @dataclass(frozen=True)
 class Tab:
-    """A tab: what it is called, and the states of its jobs as the query of the list has them, "" for all."""
+    """A tab: what it is called, and the query of the list that shows its jobs, "" for all."""
 
     title: str
-    states: str
+    status: str
+    #: ``true``: only jobs that wait for their time; ``false``: only others.
+    scheduled: str = ""
 
 
-def _tab(title: str, *states: State) -> Tab:
-    return Tab(title, ",".join(states))
+def _tab(title: str, *states: State, scheduled: str = "") -> Tab:
+    return Tab(title, ",".join(states), scheduled)
 
 
 TABS = (
     _tab("All"),
-    _tab("Waiting", State.PENDING),
+    _tab("Scheduled", State.PENDING, scheduled="true"),
+    _tab("Waiting", State.PENDING, scheduled="false"),
     _tab("Running", *RUNNING),
     _tab("Retrying", State.RETRY),
     _tab("Failed", State.FAILURE),
@@ -53,8 +56,10 @@ class Tally:
         by_state = Counter({str(state): jobs for state, jobs in self._ended.items()})
         for (state, _queue), jobs in queries.unfinished_in_states(connection).items():
             by_state[state] += jobs
-        found = {tab.title: sum(by_state[state] for state in tab.states.split(",")) for tab in TABS}
-        return found | {"All": sum(by_state.values())}
+        found = {tab.title: sum(by_state[state] for state in tab.status.split(",")) for tab in TABS}
+        scheduled = min(queries.count_scheduled(connection), found["Waiting"])  # which one may have left meanwhile
+        waiting = found["Waiting"] - scheduled
+        return found | {"All": sum(by_state.values()), "Scheduled": scheduled, "Waiting": waiting}
 
 
 #: What all pages of this process ask.

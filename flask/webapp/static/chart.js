@@ -1,4 +1,5 @@
 // A line chart of the last minutes, in SVG: one line for each queue, with axes, and values under the pointer.
+import { IN_UTC } from "./times.js";
 
 const MINUTES = 10;
 const GAP = 15; // seconds without a sample that break a line
@@ -18,8 +19,9 @@ function roundUp(value) {
 }
 
 const format = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
-const precise = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const timeZone = IN_UTC ? "UTC" : undefined;
+const clock = new Intl.DateTimeFormat("en-GB", { timeZone, hour: "2-digit", minute: "2-digit" });
+const precise = new Intl.DateTimeFormat("en-GB", { timeZone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 export class Chart {
 	// `value` takes a queue's part of a sample and returns the number to draw.

@@ -10,9 +10,13 @@ function walk(step) {
 	links[next]?.focus();
 }
 
-// Press a button of the row that has the focus, or of the job whose page this is.
+const rowOfFocus = () => document.activeElement?.closest("#jobs tr");
+
+// Press a button for the rows that are selected, or of the row that has the focus, or of the job whose page this is.
 function press(name) {
-	const place = document.activeElement?.closest("#jobs tr") ?? document.getElementById("job");
+	const many = document.querySelector(`#choose:not([data-picked="0"]) [data-action=${name.toLowerCase()}]`);
+	if (many) return many.click();
+	const place = rowOfFocus() ?? document.getElementById("job");
 	[...(place?.querySelectorAll(".actions button") ?? [])].find((button) => button.textContent === name)?.click();
 }
 
@@ -28,6 +32,7 @@ const KEYS = {
 	n: openForm,
 	j: () => walk(1),
 	k: () => walk(-1),
+	x: () => rowOfFocus()?.querySelector("[name=task_id]").click(),
 	r: () => press("Retry"),
 	c: () => press("Cancel"),
 	"?": () => document.getElementById("keys").showModal(),
@@ -36,7 +41,7 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
 	const action = KEYS[event.key];
 	if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
-	if (event.target.closest("input, select, textarea, dialog")) return;
+	if (event.target.closest("input:not([type=checkbox]), select, textarea, dialog")) return;
 	event.preventDefault();
 	action();
 });

@@ -84,12 +84,13 @@ def test_commands_in_sentences_have_what_they_name(page: Path) -> None:
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
-PICTURE = re.compile(r"docs/images/[\w-]+\.png")
+PICTURE = re.compile(r"docs/images/[\w-]+\.(?:png|webp)")
 
 
 def test_each_picture_is_shown_and_there_and_small() -> None:
     shown = set(PICTURE.findall(README.read_text()))
     pictures = {str(path.relative_to(ROOT)): path.stat().st_size for path in (ROOT / "docs/images").iterdir()}
     assert shown == pictures.keys()
+    assert pictures.pop("docs/images/recording.webp") < 1_500_000
     assert max(pictures.values()) < 150_000
     assert sum(pictures.values()) < 700_000

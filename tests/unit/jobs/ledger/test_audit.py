@@ -1,6 +1,9 @@
 """Who did what: pages of it, all of it in order, and the end of old entries."""
 
 from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import event
 
 from jobs.ledger import audit, expiry
 from jobs.ledger.database import Ledger
@@ -20,6 +23,25 @@ def test_entries_are_listed_newest_first_page_by_page_and_exported_oldest_first(
         assert [entry.subject for _, entry in audit.page(connection, limit=9, who="ann")] == ["5", "3", "1"]
         assert [entry.subject for _, entry in audit.page(connection, limit=9, subject="4")] == ["4"]
         assert [entry for _, entry in audit.after(connection, first[0][0] - 2, 9)] == entries[-2:]
+
+
+def test_what_was_done_to_a_job_is_found_without_a_walk_through_all_submissions(ledger: Ledger) -> None:
+    submitted = replace(ENTRY, action="submit")
+    refused = replace(ENTRY, outcome="refused")
+    with ledger.writing() as connection:
+        audit.add(connection, submitted, ENTRY, refused, replace(ENTRY, subject="b"), replace(ENTRY, action="retry"))
+    statements: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        statements.append((statement, parameters))
+
+    with ledger.reading() as connection:
+        event.listen(ledger._engine, "before_cursor_execute", note)
+        assert [entry.action for entry in audit.done_to(connection, "a", 9)] == ["retry", "cancel"]
+        event.remove(ledger._engine, "before_cursor_execute", note)
+        ((statement, parameters),) = statements
+        steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    assert "USING INDEX audit_subject" in steps[0].detail
 
 
 def test_old_entries_are_removed_and_newer_ones_stay(ledger: Ledger) -> None:

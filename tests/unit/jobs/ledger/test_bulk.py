@@ -9,6 +9,7 @@ from jobs.catalogue import CancelFilter, RetryFilter
 from jobs.ledger import bulk, moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, Priority
+from jobs.question import Question
 from jobs.states import State
 
 
@@ -99,7 +100,7 @@ def test_many_are_cancelled_at_once(ledger: Ledger) -> None:
         seqs = bulk.matching(connection, CancelFilter(queue="heavy"), by)
         moves.cancel(connection, ids[0])
         assert moves.cancel_all(connection, seqs) == 2
-        assert {job.state for job in queries.page(connection, limit=9, of_type="heavy")} == {State.REVOKED}
+        assert {job.state for job in queries.page(connection, Question(kinds=("heavy",)), limit=9)} == {State.REVOKED}
 
 
 def test_running_again_twice_makes_each_job_once(ledger: Ledger) -> None:

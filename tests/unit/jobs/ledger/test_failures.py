@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import event
 
 from jobs.fingerprint import fingerprint
-from jobs.ledger import failures, moves, queries, workers
+from jobs.ledger import expiry, failures, keys, mails, moves, queries, search, workers
 from jobs.ledger.database import Ledger
-from jobs.ledger.records import FailureGroup, NewJob, Outcome
+from jobs.ledger.records import FailureGroup, IdempotencyKey, NewJob, Outcome
+from jobs.question import Phrase, Question
 from jobs.states import State
 
 #: What the clock shows: five minutes after an hour has begun.
@@ -120,6 +121,34 @@ def test_what_expires_leaves_its_group_and_an_empty_group_goes(ledger: Ledger, c
     assert groups(ledger) == []
 
 
+def test_a_group_is_deleted_with_all_that_belongs_to_its_jobs(ledger: Ledger) -> None:
+    ids = [fail(ledger) for _ in range(25)]
+    other = fail(ledger, "Gone.")
+    with ledger.writing() as connection:
+        new = NewJob(type="heavy", queue="heavy", params={})
+        moves.add_once(connection, IdempotencyKey(text="key", fingerprint="print"), new)
+        moves.claim(connection, [new.id], "w1")
+        mails.reserve(connection, new.id, 1)
+        moves.retry_later(connection, new.id, "Not yet.", 0, attempt=1)
+        moves.claim(connection, [new.id], "w1")
+        moves.fail(connection, new.id, "Row 1 is wrong.", attempt=2, traceback="Traceback ...")
+        again = NewJob(type="heavy", queue="heavy", params={}, retry_of=ids[0])
+        moves.add(connection, again)
+    asked = time.time()
+    later = fail(ledger)
+    (group,) = [each for each in groups(ledger) if each.jobs == 27]
+    assert sum(expiry.remove_failed(ledger, group.key, asked)) == 26
+    with ledger.reading() as connection:
+        assert {job.id for job in queries.page(connection, limit=50)} == {other, later, again.id}
+        for table in ("attempt", "traceback", "mail"):
+            assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0, table
+        # A client that sends its request again makes no second job.
+        assert keys.find(connection, IdempotencyKey(text="key", fingerprint="print")) == new.id
+    assert {each.key: each.jobs for each in groups(ledger)} == {group.key: 1, fingerprint("heavy", "Gone.").key: 1}
+    assert sum(expiry.remove_failed(ledger, group.key, time.time() + 1)) == 1
+    assert [each.jobs for each in groups(ledger)] == [1]
+
+
 def test_only_the_groups_that_failed_last_are_shown(
     ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,16 +179,18 @@ def test_the_jobs_of_a_group_are_listed_newest_first(ledger: Ledger) -> None:
         first = queries.page(connection, limit=2, failure=key)
         assert [job.id for job in first] == ids[:0:-1]
         assert [job.id for job in queries.page(connection, limit=2, failure=key, before=first[-1].seq)] == ids[:1]
-        for more, there in (
-            ({"in_states": [State.FAILURE]}, True),
-            ({"in_states": [State.REVOKED]}, False),
-            ({"of_type": "heavy"}, True),
-            ({"of_type": "add"}, False),
-            ({"id_prefix": ids[0]}, True),
+        for question, there in (
+            (Question(states=(State.FAILURE,)), True),
+            (Question(states=(State.REVOKED,)), False),
+            (Question(kinds=("heavy",)), True),
+            (Question(kinds=("add",)), False),
+            (Question(ids=(ids[0],)), True),
+            (Question(phrases=(Phrase(words=("wrong",)),)), True),
+            (Question(phrases=(Phrase(words=("right",)),)), False),
         ):
-            assert bool(queries.page(connection, limit=2, failure=key, **more)) == there, more
+            assert bool(search.page(connection, question, limit=2, failure=key).jobs) == there, question
         assert queries.page(connection, limit=2, failure="0" * 16) == []
-        assert queries.page(connection, limit=2, failure="0" * 16, id_prefix=ids[0]) == []
+        assert search.page(connection, Question(ids=(ids[0],)), limit=2, failure="0" * 16).jobs == []
 
 
 def test_questions_go_by_an_index(ledger: Ledger) -> None:
@@ -172,8 +203,10 @@ def test_questions_go_by_an_index(ledger: Ledger) -> None:
     event.listen(ledger._engine, "before_cursor_execute", note)
     key = groups(ledger)[0].key
     with ledger.reading() as connection:
-        queries.page(connection, limit=2, failure=key, in_states=[State.FAILURE], of_type="heavy")
+        question = Question(states=(State.FAILURE,), kinds=("heavy",))
+        queries.page(connection, question, limit=2, failure=key)
         failures.find(connection, key)
+    list(expiry.remove_failed(ledger, key, 0))
     event.remove(ledger._engine, "before_cursor_execute", note)
     with ledger.reading() as connection:
         for statement, values in statements:

@@ -7,6 +7,7 @@ from sqlalchemy import event
 from jobs.ledger import attempts, keys, moves, queries, tracebacks, workers
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import RELAY_GRACE, IdempotencyKey, KeyReused, NewJob, Outcome
+from jobs.question import Question
 from jobs.states import State
 
 MAX_DELIVERIES = 3
@@ -242,17 +243,17 @@ def test_pages_hold_every_job_once_newest_first(ledger: Ledger) -> None:
         before = None
         while True:
             with ledger.reading() as connection:
-                rows = queries.page(connection, limit=2, before=before, **filters)
+                rows = queries.page(connection, Question(**filters), limit=2, before=before)
             if not rows:
                 return found
             found += [row.id for row in rows]
             before = rows[-1].seq
 
     assert walk() == ids[::-1]
-    assert walk(in_states=[State.STARTED]) == ids[::2][::-1]
-    assert walk(in_states=[State.STARTED, State.PENDING]) == ids[::-1]
-    assert walk(of_type="heavy") == ids[::-1]
-    assert walk(of_type="add") == []
+    assert walk(states=(State.STARTED,)) == ids[::2][::-1]
+    assert walk(states=(State.STARTED, State.PENDING)) == ids[::-1]
+    assert walk(kinds=("heavy",)) == ids[::-1]
+    assert walk(kinds=("add",)) == []
 
 
 def test_the_claim_of_many_jobs_finds_them_by_their_ids(ledger: Ledger) -> None:

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import Connection
 
 from jobs import states
+from jobs.fingerprint import fingerprint
 from jobs.ledger import keys, moves, queries, workers
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import DueJob, IdempotencyKey, KeyReused, NewJob, Outcome
@@ -92,6 +93,9 @@ def seq_of(connection: Connection, new: NewJob) -> list[int]:
     return [found.seq] if found is not None else []
 
 
+#: Of the jobs above that have failed.
+GROUP = fingerprint("heavy", "error").key
+
 Move = Callable[[Connection, NewJob], object]
 
 #: By the name in the drawing, every way to call it that may make a difference.
@@ -126,6 +130,10 @@ MOVES: dict[str, list[Move]] = {
     "expire": [
         lambda connection, _: moves.expire(connection, time.time() + 1, 10),
         lambda connection, _: moves.expire(connection, time.time() - 60, 10),
+    ],
+    "delete_failed": [
+        lambda connection, _: moves.delete_failed(connection, GROUP, time.time() + 1, 10),
+        lambda connection, _: moves.delete_failed(connection, GROUP, time.time() - 60, 10),
     ],
 }
 
@@ -337,6 +345,17 @@ class Interleavings(RuleBasedStateMachine):
             del self.before[job_id]
             self.results.pop(job_id, None)
         self.keys.clear()
+
+    @rule(which=ANY)
+    def delete_a_group_of_failures(self, which: int) -> None:
+        """The keys of its jobs stay."""
+        row = self.row(self.one(which))
+        group = row.failure if row is not None else None
+        gone = {job_id for job_id, known in self.before.items() if group is not None and known.failure == group}
+        assert moves.delete_failed(self.connection, group or "", time.time() + 1, 10) == len(gone)
+        for job_id in gone:
+            assert self.row(job_id) is None
+            del self.before[job_id]
 
     # --- what always holds
 

@@ -12,8 +12,9 @@ from jobs.ledger import attempts, keys, mails, moves, queries, samples, todos, w
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import IdempotencyKey, Outcome
 from jobs.ledger.schema import metadata
+from jobs.question import Question
 from jobs.states import RUNNING, WAITING, State
-from tests.support.old_ledger import ENDED_JOBS, JOBS, REVISIONS, ROWS, contents, fill, tables
+from tests.support.old_ledger import ENDED_JOBS, JOBS, REVISIONS, ROWS, contents, fill, of_the_schema, tables
 from tests.support.soundness import faults
 
 #: Tables whose rows a migration leaves behind on purpose, and the last revision that had them.
@@ -67,7 +68,7 @@ def test_no_row_is_lost_or_changed(old: Ledger, request: pytest.FixtureRequest) 
 def test_the_schema_is_the_one_that_the_code_uses(old: Ledger) -> None:
     upgrade(old)
     with old.writing() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": of_the_schema})
         assert compare_metadata(context, metadata) == []
         assert faults(connection.exec_driver_sql) == []
 
@@ -81,7 +82,7 @@ def test_every_job_is_found_with_all_that_was_known_of_it(old: Ledger) -> None:
             assert {name: getattr(job, name) for name in row} == row
         assert [job.id for job in queries.page(connection, limit=100)] == list(JOBS)[::-1]
         for state in State:
-            of_this = queries.page(connection, limit=100, in_states=[state], of_type="heavy")
+            of_this = queries.page(connection, Question(states=(state,), kinds=("heavy",)), limit=100)
             assert {job.id for job in of_this} == {job_id for job_id, row in JOBS.items() if row["state"] == state}
 
 

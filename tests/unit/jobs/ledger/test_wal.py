@@ -17,6 +17,7 @@ from jobs import states
 from jobs.ledger import database, expiry, moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import DueJob, NewJob, Outcome
+from jobs.question import Question
 
 BATCH = 50
 #: A checkpoint after so many pages; fewer than otherwise, so that a short test has many.
@@ -87,7 +88,7 @@ def test_the_log_does_not_grow_with_the_traffic(busy_ledger: Ledger, wal: Path, 
     lists = asking(
         busy_ledger,
         lambda c: queries.page(c, limit=50),
-        lambda c: queries.page(c, limit=50, in_states=states.ENDED),
+        lambda c: queries.page(c, Question(states=states.ENDED), limit=50),
         queries.backlog,
     )
     with feed, lists:

@@ -1,34 +1,17 @@
 """Failed jobs as the API and the pages show them, with a real ledger. No RabbitMQ is needed for that."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from webapp import create_app
-from webapp import intake as intakes
 
-from jobs.ledger import database, moves
+from jobs.ledger import moves
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob
-from jobs.settings import settings
 
 BROWSER = {"Accept": "text/html"}
 EVIL = "<script>alert(1)</script>"
-
-
-@pytest.fixture
-def client(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
-    """The application on the ledger of this test."""
-    caches = (settings, database.ledger, intakes.intake)
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{ledger.file}")
-    monkeypatch.setenv("BROKER_HOST", "127.0.0.1:1")  # where nothing listens
-    for cache in caches:
-        cache.cache_clear()
-    yield create_app().test_client()
-    for cache in caches:
-        cache.cache_clear()
 
 
 def fail(ledger: Ledger, error: str = "Row 17 is wrong.", traceback: str | None = None) -> str:
@@ -56,7 +39,7 @@ def test_a_traceback_is_folded_and_shown_as_text(client: FlaskClient, ledger: Le
     page = client.get(f"/flask/tasks/{task_id}", headers=BROWSER).text
     assert EVIL not in page
     assert re.search(r'<details id="traceback">\s*<summary>Traceback</summary>\s*<pre[^>]*><code>Traceback &lt;', page)
-    assert "<details" not in client.get(f"/flask/tasks/{other}", headers=BROWSER).text
+    assert 'id="traceback"' not in client.get(f"/flask/tasks/{other}", headers=BROWSER).text
 
 
 def test_a_job_and_its_retries_name_each_other(client: FlaskClient, ledger: Ledger) -> None:
@@ -121,3 +104,27 @@ def test_the_form_of_a_group_runs_all_of_it_again(client: FlaskClient, ledger: L
     bulk = detail(client, answer.headers["Location"].removeprefix("/flask/tasks/").partition("?")[0])
     assert (bulk["task_type"], bulk["input_params"]) == ("retry_jobs", {"failure": key})
     assert client.post("/flask/ui/failures/0123456789abcdef/retry", headers=BROWSER).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("DELETE", "/flask/failures/{}"), ("POST", "/flask/ui/failures/{}/delete")]
+)
+def test_a_job_of_its_own_deletes_a_group(client: FlaskClient, ledger: Ledger, method: str, path: str) -> None:
+    key = detail(client, fail(ledger))["failure"]
+    answer = client.open(path.format(key), method=method)
+    assert answer.status_code == (202 if method == "DELETE" else 303)
+    bulk = detail(client, answer.headers["Location"].removeprefix("/flask/tasks/").partition("?")[0])
+    assert (bulk["task_type"], bulk["input_params"]) == ("delete_failures", {"failure": key})
+    for unknown in ("0123456789abcdef", "nonsense"):
+        assert client.open(path.format(unknown), method=method).status_code == 404
+
+
+def test_deleting_a_group_has_to_be_confirmed(client: FlaskClient, ledger: Ledger) -> None:
+    """Without a script, too: the button is folded, and says how many jobs it is about."""
+    fail(ledger)
+    key = detail(client, fail(ledger))["failure"]
+    page = client.get("/flask/failures", headers=BROWSER).text
+    folded = re.search(rf'<details id="delete-{key}" class="delete changes">(.*?)</details>', page, re.DOTALL)
+    assert folded is not None
+    assert "<button>Delete 2 jobs for good</button>" in folded[1]
+    assert f'method="post" action="/flask/ui/failures/{key}/delete"' in folded[1]

@@ -41,36 +41,54 @@ def job(**more: Any) -> Job:
     return Job(**values | more)
 
 
+def shown(moments: list[story.Moment]) -> list[tuple[str, list[float]]]:
+    return [(lane.place.name, [bar.width for bar in lane.bars]) for lane in story.lanes(moments)]
+
+
 def test_a_job_that_waits_spends_its_time_in_the_ledger() -> None:
     moments = story.told(job(created_at=time.time() - 5), [])
-    assert [(moment.text, moment.gap, moment.then) for moment in moments] == [("Accepted, and on disk", None, "ledger")]
-    [part] = story.bar(moments)
-    assert (part.left, part.width, part.spent) == (0, 1000, "ledger")
+    assert [(moment.text, moment.gap, moment.then) for moment in moments] == [
+        ("Accepted, and on disk", None, story.LEDGER)
+    ]
+    [lane] = story.lanes(moments)
+    assert (lane.place, lane.bars) == (story.LEDGER, [story.Bar(left=0, width=1000)])
+    assert 5 <= lane.seconds < 60
 
 
-def test_a_job_with_two_runs_is_told_in_order() -> None:
+def test_each_run_is_a_bar_in_the_lane_of_its_worker() -> None:
     first = Attempt(
-        job_id="one", number=1, worker="w", started_at=1002.0, ended_at=1004.0, error="The worker was lost."
+        job_id="one", number=1, worker="w/1", started_at=1002.0, ended_at=1004.0, error="The worker was lost."
     )
-    done = job(state=State.SUCCESS, published_at=1005.0, started_at=1006.0, ended_at=1010.0, attempts=2, worker="other")
-    moments = story.told(done, [first])
+    second = Attempt(job_id="one", number=2, worker="v/2", started_at=1005.0, ended_at=1006.0, error="Not yet.")
+    done = job(state=State.SUCCESS, published_at=1007.0, started_at=1008.0, ended_at=1010.0, attempts=3, worker="w/1")
+    moments = story.told(done, [first, second])
     assert [(moment.text, moment.gap) for moment in moments] == [
         ("Accepted, and on disk", None),
         ("Run 1 begins in w", 2.0),
         ("Put back. The worker was lost.", 2.0),
+        ("Run 2 begins in v", 1.0),
+        ("Put back. Not yet.", 1.0),
         ("In RabbitMQ", 1.0),
-        ("Run 2 begins in other", 1.0),
-        ("Ended, and on disk: SUCCESS", 4.0),
+        ("Run 3 begins in w", 1.0),
+        ("Ended, and on disk: SUCCESS", 2.0),
     ]
-    parts = story.bar(moments)
-    assert [part.spent for part in parts] == ["ledger", "run", "ledger", "broker", "run"]
-    assert [part.width for part in parts] == [200, 200, 100, 100, 400]
-    assert parts[-1].left + parts[-1].width == pytest.approx(1000)
+    assert shown(moments) == [
+        ("Ledger", [200, 100, 100]),
+        ("w", [200, 200]),
+        ("v", [100]),
+        ("RabbitMQ", [100]),
+    ]
+    assert [(lane.seconds, [bar.left for bar in lane.bars]) for lane in story.lanes(moments)] == [
+        (4, [0, 400, 600]),
+        (4, [200, 800]),
+        (1, [500]),
+        (1, [700]),
+    ]
 
 
 def test_the_run_that_a_retry_follows_is_told_once() -> None:
     first = Attempt(job_id="one", number=1, worker="w", started_at=1002.0, ended_at=1004.0, error="Not yet.")
-    waits = job(state=State.RETRY, started_at=1002.0, attempts=1, retries=1, worker="w", due_at=time.time() + 60)
+    waits = job(state=State.RETRY, started_at=1002.0, attempts=1, retries=1, due_at=time.time() + 60)
     assert [moment.text for moment in story.told(waits, [first])] == [
         "Accepted, and on disk",
         "Run 1 begins in w",
@@ -78,8 +96,17 @@ def test_the_run_that_a_retry_follows_is_told_once() -> None:
     ]
 
 
+def test_a_time_to_wait_for_is_told_when_it_has_come() -> None:
+    later = job(created_at=time.time() - 5, run_at=time.time() + 60)
+    assert [moment.text for moment in story.told(later, [])] == ["Accepted, and on disk"]
+    assert [moment.text for moment in story.told(job(run_at=1007.0), [])] == [
+        "Accepted, and on disk",
+        "Its time has come",
+    ]
+
+
 def test_what_took_no_time_is_still_to_be_seen() -> None:
     moments = story.told(job(published_at=1000.0, started_at=1000.0, ended_at=5000.0, attempts=1, worker="w"), [])
-    parts = story.bar(moments)
-    assert all(part.width > 3 for part in parts)
-    assert sum(part.width for part in parts) == pytest.approx(1000, abs=0.5)
+    widths = [width for _, bars in shown(moments) for width in bars]
+    assert all(width > 3 for width in widths)
+    assert sum(widths) == pytest.approx(1000, abs=0.5)

@@ -1,5 +1,7 @@
 """The tabs over the list: each job is counted in one of them, and in "All"."""
 
+import time
+
 import pytest
 from webapp.pages import tabs
 from webapp.pages.tabs import TABS, Tally
@@ -23,8 +25,9 @@ def counts(ledger: Ledger, tally: Tally) -> dict[str, int]:
 
 
 def test_each_state_has_one_tab() -> None:
-    listed = [state for tab in TABS for state in tab.states.split(",") if state]
-    assert sorted(listed) == sorted(State)
+    listed = [(state, tab.scheduled) for tab in TABS for state in tab.status.split(",") if state]
+    others = [(state, "") for state in State if state is not State.PENDING]
+    assert sorted(listed) == sorted([("PENDING", "true"), ("PENDING", "false"), *others])
 
 
 def test_jobs_are_counted_where_they_are(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,6 +39,9 @@ def test_jobs_are_counted_where_they_are(ledger: Ledger, monkeypatch: pytest.Mon
     with ledger.writing() as connection:
         moves.cancel(connection, first)
     assert counts(ledger, tally) == {"All": 3, "Waiting": 2, "Cancelled": 1}
+    with ledger.writing() as connection:
+        moves.add(connection, NewJob(type="heavy", queue="heavy", params={}, run_at=time.time() + 60))
+    assert counts(ledger, tally) == {"All": 4, "Scheduled": 1, "Waiting": 2, "Cancelled": 1}
 
 
 def test_a_long_count_serves_for_a_while(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, update
 from webapp.api.events import AllJobs, OneJob
-from webapp.models import PAGE
+from webapp.models.common import PAGE
 from webapp.pages import live
 from webapp.pages.live import Pages
 from webapp.streaming.feed import changed_since

@@ -1,0 +1,1 @@
+"""Bodies, queries and answers of the API, as the OpenAPI document describes them."""

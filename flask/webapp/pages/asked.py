@@ -1,0 +1,73 @@
+"""What a list of jobs is asked for: its filters, its address, and what can be done with all of it."""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import request
+from pydantic import ConfigDict
+
+from jobs.question import Unreadable, read
+from jobs.states import ENDED, RETRYABLE, State
+from webapp.models.jobs import JobsQuery
+from webapp.problems import checked
+
+#: What can be done, and to jobs in which states.
+POSSIBLE = {"cancel": tuple(state for state in State if state not in ENDED), "retry": RETRYABLE}
+
+#: What a filter of such jobs takes, and what does not choose jobs. With anything else that a list is asked for, more
+#: jobs could be meant than are shown.
+UNDERSTOOD = {"status", "task_type", "scheduled", "failure", "limit"}
+
+
+class ListQuery(JobsQuery):
+    """Query of the page of jobs: that of the API, and what else is in the address."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def list_query(without: Collection[str] = ()) -> ListQuery:
+    """Return what list of jobs the present request asks for, but some parameters. Raises a 422 problem."""
+    given = {name: text for name, text in request.args.items() if text.strip() and name not in without}
+    return checked(ListQuery, given)
+
+
+def what_is_wrong(words: str) -> str:
+    """Return why the words of a search cannot be read; nothing if they can."""
+    try:
+        read(words)
+    except Unreadable as error:
+        return str(error)
+    return ""
+
+
+def asked_for(query: ListQuery) -> dict[str, str]:
+    """Return what a list of jobs is asked for, as its links have it, without its place in the list."""
+    given = query.model_dump(mode="json", exclude={"cursor"}, exclude_defaults=True)
+    return {name: text for name, value in given.items() if (text := _as_text(value))}
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else value if isinstance(value, str) else json.dumps(value)
+
+
+def address(asked: Mapping[str, str], **changes: str | None) -> str:
+    """Return the address of a list of jobs that is asked for the same, with some changes."""
+    return "/flask?" + urlencode({name: text for name, text in {**asked, **changes}.items() if text})
+
+
+def possible(query: ListQuery) -> dict[str, list[State]]:
+    """Return what can be done with jobs of a list, and to those in which of its states."""
+    shown = set(query.status or State)
+    if query.scheduled:
+        shown &= {State.PENDING}
+    if query.failure:
+        shown &= {State.FAILURE}
+    found = {action: [state for state in states if state in shown] for action, states in POSSIBLE.items()}
+    return {action: states for action, states in found.items() if states}
+
+
+def can_be_whole(query: ListQuery) -> bool:
+    """Tell whether something can be done to all jobs of a list: only if the job that does it can be told which."""
+    return asked_for(query).keys() <= UNDERSTOOD
