@@ -32,6 +32,12 @@ NOT_DESCRIBED = {
     "POST /flask/ui/todos",
     "POST /flask/ui/todos/{todo_id}",
     "POST /flask/ui/todos/{todo_id}/delete",
+    "POST /flask/ui/todos/{todo_id}/restore",
+    "POST /flask/ui/todos/export",
+    "POST /flask/ui/jobs/{action}",
+    "POST /flask/ui/jobs/{action}/confirmed",
+    "POST /flask/ui/jobs/{task_id}/undo",
+    "POST /flask/ui/preferences",
     "POST /flask/ui/workers/{name}/drain",
 }
 
