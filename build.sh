@@ -117,17 +117,19 @@ provide_base() {
 
 # Two at a time: what Flask and Celery share comes before them, and RabbitMQ is mostly unpacking.
 build_images() {
+	local python tool
 	{
 		step "image ${PREFIX}_python" build_python
 		step "image ${PREFIX}_flask" build_image flask
 		step "image ${PREFIX}_celery" build_image celery
 	} &
-	local python=$!
+	python=$!
 	{
 		step "image ${PREFIX}_rabbitmq" build_image rabbitmq
 		step "image ${PREFIX}_nginx" build_image nginx
 	} &
 	all_of "$python" $!
+	for tool in $(started_tools); do build_tool "$tool"; done
 }
 
 # --- what the containers stand on ----------------------------------------------------------------

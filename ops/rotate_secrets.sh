@@ -161,7 +161,7 @@ renew_passwords_of_tools() {
 
 # Those that have the new secrets already are left alone. Workers one by one, so that the others run the jobs.
 renew_containers() {
-	local lines line name queues concurrency tool
+	local lines line name queues concurrency
 	step "$FLASK_CONTAINER" start_flask
 	step "$BEAT_CONTAINER" start_beat
 	mapfile -t lines < <(workers)
@@ -169,10 +169,7 @@ renew_containers() {
 		read -r name queues concurrency <<<"$line"
 		step "$name" start_worker "$name" "$queues" "$concurrency"
 	done
-	for tool in "${TOOLS[@]}"; do
-		name=$(tool_container "$tool")
-		if container_exists "$name"; then step "$name" renew_tool "$tool"; fi
-	done
+	renew_tools
 }
 
 # tell_what_is_left: what this script cannot do. Only names of files are shown, for their text may be secret.

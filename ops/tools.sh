@@ -32,8 +32,12 @@ run_tool() {
 	if [[ $1 == start ]]; then require_running "$NGINX_CONTAINER"; fi
 	only_one_at_a_time
 	if [[ $1 == start ]]; then
-		start_tool "$tool"
+		[[ -s $SECRETS_DIR/$(newest_user flower)_password && -d $SECRETS_DIR/tools ]] ||
+			die 'the stack was built before there were tools' 'Renew it with: ./build.sh'
+		build_tool "$tool"
+		step "$(tool_container "$tool")" renew_tool "$tool"
 		admit "$tool" "${2:-}"
+		if [[ -e $WARREN_DIR/$tool/Dockerfile ]]; then step "what ${PREFIX}_$tool is made of" "$WARREN_DIR/ops/sbom.sh"; fi
 	else
 		# First the way in, then what is behind it
 		rm -f "$(password_file "$tool")"
@@ -86,29 +90,31 @@ describe_rabbitmq_ui() {
 	config_files+=("$WARREN_DIR"/rabbitmq_ui/*)
 }
 
-# start_tool ROLE: build it and start it, or renew it if it has changed.
-start_tool() {
-	[[ -s $SECRETS_DIR/$(newest_user flower)_password && -d $SECRETS_DIR/tools ]] ||
-		die 'the stack was built before there were tools' 'Renew it with: ./build.sh'
+# build_tool ROLE: its image, if it has one of its own.
+build_tool() {
 	if [[ -e $WARREN_DIR/$1/Dockerfile ]]; then step "image ${PREFIX}_$1" build_image "$1"; fi
-	step "$(tool_container "$1")" renew_tool "$1"
-	if [[ -e $WARREN_DIR/$1/Dockerfile ]]; then step "what ${PREFIX}_$1 is made of" "$WARREN_DIR/ops/sbom.sh"; fi
 }
 
+# started_tools: the roles of those that have been started, one per line.
+started_tools() {
+	local tool
+	for tool in "${TOOLS[@]}"; do
+		if container_exists "$(tool_container "$tool")"; then printf '%s\n' "$tool"; fi
+	done
+}
+
+renew_tools() {
+	local tool
+	for tool in $(started_tools); do step "$(tool_container "$tool")" renew_tool "$tool"; done
+}
+
+# renew_tool ROLE: start it, or renew it if it has changed.
 renew_tool() {
 	local name
 	name=$(tool_container "$1")
 	if [[ $1 == prometheus ]]; then claim "$PROMETHEUS_VOLUME"; fi
 	"describe_$1"
 	renew "$name"
-}
-
-# renew_tools: those that have been started.
-renew_tools() {
-	local tool
-	for tool in "${TOOLS[@]}"; do
-		if container_exists "$(tool_container "$tool")"; then start_tool "$tool"; fi
-	done
 }
 
 tool_container() { printf '%s' "${PREFIX}_$1_container"; }

@@ -16,6 +16,7 @@ from webapp.api import (
     health,
     home,
     json_body,
+    kinds,
     openapi,
     queues,
     schedules,
@@ -23,6 +24,7 @@ from webapp.api import (
     submission,
     tasks,
     todos,
+    workers,
 )
 from webapp.auth import sessions
 from webapp.pages import actions, admin, bulk, documents, live, login, pages
@@ -56,9 +58,11 @@ def create_app() -> APIFlask:
         download,
         events,
         failures,
+        kinds,
         todos,
         schedules,
         queues,
+        workers,
         health,
         compatibility,
     )

@@ -153,10 +153,15 @@ def _find_group(key: str) -> FailureGroup:
 # --- queues -----------------------------------------------------------------------------------------------------------
 
 
-def pause_queue(name: str, pause: bool) -> None:
-    """Have no job of a queue started any more, or have them started again. Raises a 404 problem."""
+def check_queue(name: str) -> None:
+    """Raise a 404 problem if there is no queue of that name."""
     if name not in QUEUES:
         raise _not_found(f"queue called {name[:50]!r}")
+
+
+def pause_queue(name: str, pause: bool) -> None:
+    """Have no job of a queue started any more, or have them started again. Raises a 404 problem."""
+    check_queue(name)
 
     def change(connection: Connection) -> bool:
         (pauses.pause if pause else pauses.resume)(connection, name)

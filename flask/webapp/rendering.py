@@ -65,6 +65,11 @@ def short(value: Any) -> str:
     return text if len(text) <= PREVIEW else text[: PREVIEW - 1] + "…"
 
 
+def megabytes(count: int) -> str:
+    """Return a number of bytes as ``175 MB``."""
+    return f"{count / 2**20:,.0f} MB"
+
+
 def pretty(value: Any) -> str:
     """Return a value in full: text as it is, anything else as indented JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
@@ -77,7 +82,9 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters.update(iso=iso, utc=utc, duration=duration, gap=gap, short=short, pretty=pretty)
+_environment.filters.update(
+    iso=iso, utc=utc, duration=duration, gap=gap, short=short, pretty=pretty, megabytes=megabytes
+)
 _environment.globals.update(
     now=time.time,
     version=__version__,

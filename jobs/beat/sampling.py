@@ -17,9 +17,8 @@ from jobs.ledger.database import ledger
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two recorded samples, and seconds that they are kept.
+#: Seconds between two recorded samples.
 INTERVAL = 2.0
-KEPT = 3600.0
 
 
 def start_recording() -> None:
@@ -35,7 +34,7 @@ def _record() -> None:
             sampler = sampler or Sampler()
             taken = sampler.sample()
             with ledger().writing(durable=False) as connection:
-                samples.record(connection, taken, keep_since=time.time() - KEPT)
+                samples.record(connection, taken)
             watch.look(sampler.trouble, taken)
         except SQLAlchemyError as error:
             watch.ledger_failed()

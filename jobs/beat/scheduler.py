@@ -7,6 +7,7 @@
 - jobs that are due are published: scheduled for now, retries whose back-off has passed, left over by a web process;
 - workers whose lease has run out are retired, and what they ran is due again;
 - jobs whose messages the broker has lost (its volume wiped, say) are due again;
+- what has become of jobs is added up, by kind (:mod:`jobs.beat.summing`);
 - rows of jobs that ended long ago are removed, and so are old files of exports;
 - the words of jobs that have ended are indexed, for the search.
 
@@ -25,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs import exports, heartbeat
 from jobs.app import app as celery_app
 from jobs.beat import notifying, recurring, sampling
+from jobs.beat.summing import Summing
 from jobs.broker.depths import BrokerUnavailable, queue_depths
 from jobs.broker.publisher import NotPublished, Publisher, tell_published
 from jobs.ledger import expiry, moves, queries, words, workers
@@ -62,6 +64,7 @@ class LedgerScheduler(Scheduler):
         self._unknown_holders: set[str] = set()
         self._next_comparison = time.monotonic() + COMPARE_EVERY
         self._suspicious: set[str] = set()
+        self._summing = Summing()
         self._next_clearing = time.monotonic()
         self._clearing: Iterator[bool] | None = None
         self._files_removed = 0
@@ -83,6 +86,7 @@ class LedgerScheduler(Scheduler):
             self._compare_with_broker()
             recurring.make_jobs()
             self._publish_due()
+            self._summing.look()
             self._remove_old()
             self._remove_expired_files()
             self._index_words()
@@ -175,7 +179,9 @@ class LedgerScheduler(Scheduler):
     def _remove_old(self) -> None:
         now = time.time()
         audited_before = now - settings().audit_expires
-        expiry.remove_old(ledger(), now - settings().result_expires, REMOVE_BUDGET, audited_before=audited_before)
+        # Not before they are added up, however short they are kept.
+        ended_before = min(now - settings().result_expires, self._summing.until)
+        expiry.remove_old(ledger(), ended_before, REMOVE_BUDGET, audited_before=audited_before)
 
     def _index_words(self) -> None:
         if time.monotonic() < self._next_indexing:

@@ -32,6 +32,8 @@ from jobs.states import RUNNING, WAITING, State
 ROUNDING = 5e-7
 #: Retries of a job that are shown.
 MOST_RETRIES = 20
+#: Jobs among which those of one worker are looked for: the last ones that ended.
+LAST_ENDED = 1000
 #: Jobs among which the one that has waited longest is looked for.
 FIRST_IN_LINE = 1000
 
@@ -259,6 +261,19 @@ def _running() -> ColumnElement[bool]:
 def running(connection: Connection) -> list[Job]:
     """Return the jobs that run."""
     return _jobs(connection.execute(select(job).where(_running())))
+
+
+def ended_last_in(connection: Connection, worker_name: str, limit: int) -> list[Job]:
+    """Return the jobs that ended last in workers of that name, newest end first.
+
+    They are looked for among the last :data:`LAST_ENDED` jobs that ended anywhere, so it takes the same time always.
+    """
+    last = select(job.c.seq, job.c.worker).where(job.c.ended_at.is_not(None)).order_by(job.c.ended_at.desc())
+    ended = last.limit(LAST_ENDED).subquery()
+    # The id of a worker is its name, a slash and a random part.
+    here = select(ended.c.seq).where(ended.c.worker > f"{worker_name}/", ended.c.worker < f"{worker_name}0")
+    newest = select(job).where(job.c.seq.in_(here)).order_by(job.c.ended_at.desc()).limit(limit)
+    return _jobs(connection.execute(newest))
 
 
 def unfinished_in_states(connection: Connection) -> dict[tuple[State, str], int]:

@@ -259,12 +259,15 @@ class Worker:
     #: The container's name and a random part.
     id: str
     name: str
-    #: Names with commas between them; empty when it is being retired, and takes no more jobs.
+    #: Names with commas between them; empty when it takes no more jobs.
     queues: str
     concurrency: int
     started_at: float
     #: When it renewed its lease last.
     seen_at: float
+    #: Bytes that its container uses, and may use; ``None`` where that is not known, or there is no limit.
+    memory: int | None = None
+    memory_limit: int | None = None
 
     def alive(self, lease: float) -> bool:
         """Tell whether it has given a sign of life within ``lease`` seconds."""

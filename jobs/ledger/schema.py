@@ -163,6 +163,9 @@ worker = Table(
     Column("started_at", Float, nullable=False),
     # The lease: renewed about every second; a worker silent for WORKER_LEASE seconds counts as dead.
     Column("seen_at", Float, nullable=False),
+    # Bytes that its container uses, and may use; NULL where that cannot be read.
+    Column("memory", BigInteger),
+    Column("memory_limit", BigInteger),
 )
 
 #: A key that a client gave with a submission, so that sending it again does not make a second job.
@@ -187,7 +190,8 @@ mail = Table(
     Column("sent", Boolean),
 )
 
-#: What the queues looked like at one moment, every few seconds for the last hour: see `records.QueueSample`.
+#: What the queues looked like at one moment: see `records.QueueSample`. Of the last hour every few seconds, of the last
+#: day one in each minute.
 sample = Table(
     "sample",
     metadata,
@@ -204,6 +208,32 @@ sample = Table(
     Column("in_rate", Float, nullable=False),
     Column("out_rate", Float, nullable=False),
     Column("paused", Boolean, nullable=False, default=False, server_default=false()),
+    # The first one of its minute: it is kept for longer.
+    Column("of_minute", Boolean, nullable=False, default=False, server_default=false()),
+)
+
+#: What became of the jobs of one kind in one minute or hour: see `summaries`.
+summary = Table(
+    "summary",
+    metadata,
+    # Seconds of the slot, 60 or 3600; and which one it is, counted from the epoch.
+    Column("span", Integer, primary_key=True, autoincrement=False),
+    Column("type", String(64), primary_key=True),
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("succeeded", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("cancelled", Integer, nullable=False),
+    # How many jobs are in each bucket of `jobs.histogram`: by the time before the first run, and that of the last run.
+    Column("waits", JSON, nullable=False),
+    Column("runs", JSON, nullable=False),
+)
+
+#: How far something has come that is done little by little.
+mark = Table(
+    "mark",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("at", Float, nullable=False),
 )
 
 #: The queues of which no job is started until they are resumed.

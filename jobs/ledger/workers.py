@@ -19,15 +19,22 @@ def register(connection: Connection, worker_id: str, name: str, queues: str, con
     )
 
 
-def renew_lease(connection: Connection, worker_id: str) -> bool:
-    """Note that a worker lives; ``False`` if it was given up for dead meanwhile."""
-    statement = update(worker).where(worker.c.id == worker_id).values(seen_at=time.time())
-    return connection.execute(statement).rowcount == 1
+def renew_lease(
+    connection: Connection, worker_id: str, memory: int | None = None, memory_limit: int | None = None
+) -> str | None:
+    """Note that a worker lives, and the bytes that its container uses and may use.
+
+    Return the queues that it takes jobs from, as its row has them: empty if it is to take no more. ``None`` if it was
+    given up for dead meanwhile.
+    """
+    now = {"seen_at": time.time(), "memory": memory, "memory_limit": memory_limit}
+    statement = update(worker).where(worker.c.id == worker_id).values(now).returning(worker.c.queues)
+    return connection.execute(statement).scalar()
 
 
-def take_no_more(connection: Connection, worker_id: str) -> None:
-    """Note that a worker takes jobs from no queue any more, because it is being retired."""
-    connection.execute(update(worker).where(worker.c.id == worker_id).values(queues=""))
+def take_no_more(connection: Connection, worker_id: str) -> bool:
+    """Have a worker take jobs from no queue any more; tell whether there is such a worker."""
+    return connection.execute(update(worker).where(worker.c.id == worker_id).values(queues="")).rowcount == 1
 
 
 def retire(connection: Connection, worker_id: str, max_deliveries: int, *, stopped: bool = False) -> None:

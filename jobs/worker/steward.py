@@ -6,6 +6,7 @@
 - stops runs of jobs that were cancelled;
 - touches the heartbeat file, but only while the event loop of the worker runs, the broker is connected and the
   processes of the pool live;
+- lets the worker take no more jobs, if somebody has drained it: its row has no queues then;
 - on SIGUSR2, lets the worker take no more jobs, and ends it when it runs none any more (:mod:`jobs.worker.retirement`);
 - on SIGTERM, gives running jobs until shortly before Docker's SIGKILL and then puts them back.
 
@@ -35,7 +36,7 @@ from jobs import heartbeat, identity
 from jobs.ledger import moves, queries, workers
 from jobs.ledger.database import ledger
 from jobs.settings import settings
-from jobs.worker import job_log, ledger_writer, metrics, retirement
+from jobs.worker import job_log, ledger_writer, memory, metrics, retirement
 
 logger = logging.getLogger(__name__)
 
@@ -101,20 +102,20 @@ class Steward:
         # message first, and has no request after, is done.
         took_last = retirement.took_last()
         with ledger().writing(durable=False) as connection:
-            alive = workers.renew_lease(connection, self._id)
+            queues = workers.renew_lease(connection, self._id, *memory.read())
             if retirement.asked():
                 workers.take_no_more(connection, self._id)
             held = queries.held_by(connection, self._id)
-        if not alive:
+        if queues is None:
             # What still runs here, others run again. It must not go on: the main process tells what it has to report of
             # a run by the worker's id, and could take it for a newer run of the same job.
             logger.warning("this worker was given up for dead, and its jobs given to others; it ends, to start anew")
             os._exit(os.EX_TEMPFAIL)
         current = {request.id for request in _current_requests()}
-        if took_last and not held and not current:
+        if retirement.asked() and took_last and not held and not current:
             logger.info("retired: nothing runs here any more")
             retirement.leave()
-        elif retirement.asked():
+        elif retirement.asked() or not queues:
             self._controller.consumer.hub.call_soon(retirement.take_no_more, self._controller)
         orphans = held - current
         # Seen twice, since a run may end, and be stored, between the two looks above.

@@ -150,7 +150,8 @@ def submit_what_is_shown(client: httpx.Client) -> str:
     submit(client, "csv_processing", num_rows=2500, processing_time=25)
     for seconds in (45, 50, 40, 55):
         submit(client, "heavy", seconds=seconds)
-    time.sleep(6)  # until the short ones have ended and the others are well on their way
+    while client.get(f"/tasks/{running}").json()["progress"] < 20:  # then the short ones have ended
+        time.sleep(0.5)
     return running
 
 

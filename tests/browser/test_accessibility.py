@@ -44,8 +44,13 @@ PAGES: dict[str, Open] = {
     "job that has failed": lambda page, jobs: page.goto(f"/flask/tasks/{jobs['FAILURE']}"),
     "job that waits": lambda page, jobs: page.goto(f"/flask/tasks/{jobs['PENDING']}"),
     "queues": lambda page, jobs: page.goto("/flask/queues"),
+    "queue": lambda page, jobs: page.goto("/flask/queues/export"),
+    "workers": lambda page, jobs: page.goto("/flask/workers"),
+    "worker": lambda page, jobs: open_worker(page),
     "to-dos": lambda page, jobs: page.goto("/flask/todos"),
     "schedules": lambda page, jobs: page.goto("/flask/schedules"),
+    "kinds": lambda page, jobs: page.goto("/flask/kinds"),
+    "kind": lambda page, jobs: page.goto("/flask/kinds/divide"),
     "failures": lambda page, jobs: page.goto("/flask/failures"),
     "documentation": lambda page, jobs: page.goto("/docs/benchmarks.md"),
     "not found": lambda page, jobs: page.goto("/flask/tasks/unknown"),
@@ -55,6 +60,12 @@ PAGES: dict[str, Open] = {
 def open_list(page: Page) -> None:
     page.goto("/flask?form=image_processing&limit=10")
     live(page)
+
+
+def open_worker(page: Page) -> None:
+    page.goto("/flask/workers")
+    page.locator("#figures a").first.click()
+    expect(page.get_by_role("button", name="Drain")).to_be_visible()
 
 
 def send_wrong_form(page: Page) -> None:

@@ -123,10 +123,10 @@ def test_the_charts_show_what_was_done(stack: Stack, page: Page) -> None:
     for chart in ("#chart-depth", "#chart-done"):
         expect(page.locator(f"{chart} path")).to_have_count(3)
     done = page.locator("#chart-done")
-    # A line that goes up: some of its points are not on the axis.
+    # An area that has a height: some of its points are not on the axis.
     page.wait_for_function(
         """() => [...document.querySelectorAll("#chart-done path")].some((line) =>
-            new Set(line.getAttribute("d").match(/[\\d.]+(?=[ML]|$)/g)).size > 1)"""
+            new Set(line.getAttribute("d").match(/[\\d.]+(?=[LZ])/g)).size > 1)"""
     )
     done.locator("svg").hover()
     expect(done.locator(".readout")).to_contain_text("arithmetic")

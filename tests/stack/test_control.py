@@ -1,4 +1,4 @@
-"""Priorities, paused queues, and jobs that act on all jobs that match."""
+"""Priorities, paused queues, drained workers, and jobs that act on all jobs that match."""
 
 import re
 from collections.abc import Iterator
@@ -122,3 +122,26 @@ def test_a_filter_that_says_nothing_is_refused(stack: Stack, action: str) -> Non
     answer = stack.http.post(f"/flask/tasks/{action}", json={})
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("body: Give at least one of task_type, queue, ")
+
+
+def test_a_drained_worker_ends_what_it_runs_and_takes_jobs_again_when_it_is_restarted(stack: Stack) -> None:
+    def worker() -> dict[str, Any]:
+        found: dict[str, Any] = stack.http.get(f"/flask/workers/{stack.celery}").json()
+        return found
+
+    def taken() -> set[int]:
+        return {each["consumers"] for each in stack.http.get("/flask/queues").json()["data"]}
+
+    assert worker()["memory"] > 2**20
+    runs = stack.submit_heavy(5)
+    stack.wait_state(runs, "STARTED")
+    try:
+        assert stack.http.post(f"/flask/workers/{stack.celery}/drain").json() == {"name": stack.celery, "queues": []}
+        wait_until(taken, 30, "it takes jobs from no queue", lambda consumers: consumers == {0})
+        (waits,) = submit(stack)
+        stack.wait_state(runs, "SUCCESS")
+        assert stack.status(waits)["status"] == "PENDING"
+        assert stack.inspect(stack.celery)["State"]["Running"], "Docker has nothing to start again"
+    finally:
+        stack.docker("restart", "--time", "20", stack.celery, timeout=90)
+    stack.wait_state(waits, "SUCCESS", timeout=60)

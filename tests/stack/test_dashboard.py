@@ -303,7 +303,7 @@ def test_the_panel_shows_queues_workers_and_what_they_do(stack: Stack) -> None:
     wait_until(lambda: stack.status(job)["status"], 10, "the job runs", lambda state: state == "STARTED")
     panel = page(stack, "/flask/queues").text.partition('id="panel"')[2]
     for queue in ("heavy", "export", "arithmetic"):
-        assert f"</span>{queue}" in panel
+        assert f'</span><a href="/flask/queues/{queue}">{queue}</a>' in panel
     assert stack.celery in panel
     assert f'class="doing" href="/flask/tasks/{job}"' in panel
     assert "./launch_celery_worker.sh 2" in panel

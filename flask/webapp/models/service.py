@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from webapp.models.common import PageQuery
+from webapp.models.common import PageQuery, Strict
 
 
 class AuditQuery(PageQuery):
@@ -49,8 +49,22 @@ class SampleView(BaseModel):
     queues: dict[str, QueueView] = Field(description="By name.")
 
 
+class QueueDetail(QueueView):
+    """One queue now, the kinds of jobs that wait in it, and who takes them."""
+
+    rabbitmq: str = Field(description="`ok`, or why it does not answer.")
+    kinds: list[str]
+    workers: list[str]
+
+
+class HistoryQuery(Strict):
+    """Query of the history of the queues."""
+
+    window: Literal["10m", "1h", "24h"] = Field("10m", description="How far it goes back.")
+
+
 class HistoryView(BaseModel):
-    """The queues over the last ten minutes, oldest sample first."""
+    """The queues over the last minutes, hour or day, oldest sample first."""
 
     data: list[SampleView]
 

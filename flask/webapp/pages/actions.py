@@ -3,7 +3,7 @@
 ``forms.js`` sends the same forms, and puts parts of the page that comes back into the one that is open.
 """
 
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from apiflask import APIBlueprint
 from flask import Response, request
@@ -19,6 +19,7 @@ from webapp.pages import forms
 from webapp.pages.pages import jobs_page, schedules_page, todos_page
 from webapp.paging import cursor_after, position_of
 from webapp.problems import Problem
+from webapp.workers import drain_worker
 
 blueprint = APIBlueprint("actions", __name__, enable_openapi=False)
 
@@ -63,7 +64,15 @@ def delete_failures(key: str) -> Response:
 def pause_queue(name: str, action: str) -> Response:
     """Pause a queue, or have it go on."""
     operations.pause_queue(name, action == "pause")
-    return _see("/flask/queues", f"{action}d")
+    page = f"/flask/queues/{name}" if request.args.get("page") == "queue" else "/flask/queues"
+    return _see(page, f"{action}d")
+
+
+@blueprint.post("/ui/workers/<name>/drain")
+def drain(name: str) -> Response:
+    """Let a worker take no more jobs."""
+    drain_worker(name)
+    return _see(f"/flask/workers/{quote(name)}", "drained")
 
 
 @blueprint.post("/ui/schedules/<name>")

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import request
 from pydantic import ConfigDict
 
-from jobs.question import Unreadable, read
+from jobs.question import ANYTHING, Question, Unreadable, read
 from jobs.states import ENDED, RETRYABLE, State
 from webapp.models.jobs import JobsQuery
 from webapp.problems import checked
@@ -16,9 +17,8 @@ from webapp.problems import checked
 #: What can be done, and to jobs in which states.
 POSSIBLE = {"cancel": tuple(state for state in State if state not in ENDED), "retry": RETRYABLE}
 
-#: What a filter of such jobs takes, and what does not choose jobs. With anything else that a list is asked for, more
-#: jobs could be meant than are shown.
-UNDERSTOOD = {"status", "task_type", "scheduled", "failure", "limit"}
+#: What in an address says which jobs are meant, or nothing about that.
+UNDERSTOOD = {"q", "status", "task_type", "scheduled", "failure", "limit"}
 
 
 class ListQuery(JobsQuery):
@@ -59,8 +59,9 @@ def address(asked: Mapping[str, str], **changes: str | None) -> str:
 
 def possible(query: ListQuery) -> dict[str, list[State]]:
     """Return what can be done with jobs of a list, and to those in which of its states."""
-    shown = set(query.status or State)
-    if query.scheduled:
+    question = question_of(query)
+    shown = set(State if question.states is None else question.states)
+    if question.scheduled:
         shown &= {State.PENDING}
     if query.failure:
         shown &= {State.FAILURE}
@@ -69,5 +70,17 @@ def possible(query: ListQuery) -> dict[str, list[State]]:
 
 
 def can_be_whole(query: ListQuery) -> bool:
-    """Tell whether something can be done to all jobs of a list: only if the job that does it can be told which."""
-    return asked_for(query).keys() <= UNDERSTOOD
+    """Tell whether something can be done to all jobs of a list: only if the job that does it can be told which.
+
+    With anything else that a list is asked for, more jobs could be meant than are shown.
+    """
+    question = question_of(query)
+    names = (question.kinds, question.queues)
+    understood = replace(question, states=None, kinds=None, queues=None, scheduled=None, since=None, until=None)
+    one_each = all(each is None or len(each) == 1 for each in names)
+    return understood == ANYTHING and one_each and asked_for(query).keys() <= UNDERSTOOD
+
+
+def question_of(query: ListQuery) -> Question:
+    """Return which jobs a list has, but for a group of failures."""
+    return read(query.q or "").narrowed(query.status, query.task_type, query.scheduled)

@@ -14,9 +14,10 @@ from jobs.ledger import bulk
 from jobs.ledger.database import ledger
 from webapp import operations
 from webapp.intake import intake, new_job
-from webapp.pages.asked import ListQuery, address, asked_for, can_be_whole, list_query, possible
+from webapp.pages.asked import ListQuery, address, asked_for, can_be_whole, list_query, possible, question_of
 from webapp.pages.pages import show_page
-from webapp.problems import Problem, checked
+from webapp.problems import Problem, checked, field_problem
+from webapp.views import timestamp
 
 blueprint = APIBlueprint("bulk", __name__, enable_openapi=False)
 
@@ -51,7 +52,7 @@ def choose(action: str) -> Response:
 def confirmed(action: str) -> Response:
     """Have it done, a few seconds from now."""
     query = list_query()
-    chosen = _chosen(action, query, request.form.get("before", ""))
+    chosen = _chosen(action, query, _counted_at())
     new = new_job(JOB_TYPES[f"{action}_jobs"], chosen, run_at=datetime.now(UTC) + UNDO_FOR)
     return Response(status=303, headers={"Location": address(asked_for(query), following=intake().accept(new))})
 
@@ -63,7 +64,7 @@ def undo(task_id: str) -> Response:
     return Response(status=303, headers={"Location": address(asked_for(list_query()), said="undone")})
 
 
-def _chosen(action: str, query: ListQuery, before: datetime | str) -> CancelFilter | RetryFilter:
+def _chosen(action: str, query: ListQuery, before: datetime) -> CancelFilter | RetryFilter:
     """Return the jobs that are meant: those that were selected, or all of the list that were there before."""
     ids = request.form.getlist("task_id")
     if "all" not in request.form:
@@ -73,10 +74,22 @@ def _chosen(action: str, query: ListQuery, before: datetime | str) -> CancelFilt
     states = possible(query).get(action)
     if not states:
         raise Problem(422, f"There is nothing to {action} in this list.")
+    question = question_of(query)
+    until = before.timestamp() if question.until is None else min(before.timestamp(), question.until)
     wanted = {
         "status": states,
-        "task_type": query.task_type,
-        "created_to": before if isinstance(before, str) else before.isoformat(),
-        **({"scheduled": query.scheduled} if action == "cancel" else {"failure": query.failure}),
+        "task_type": question.kinds[0] if question.kinds else None,
+        "queue": question.queues[0] if question.queues else None,
+        "created_from": timestamp(question.since),
+        "created_to": timestamp(until),
+        **({"scheduled": question.scheduled} if action == "cancel" else {"failure": query.failure}),
     }
     return checked(FILTERS[action], {name: value for name, value in wanted.items() if value is not None})
+
+
+def _counted_at() -> datetime:
+    """Return when the jobs were counted that are confirmed now. Raises a 422 problem."""
+    try:
+        return datetime.fromisoformat(request.form.get("before", "")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise field_problem(422, "before", "not the time that the question had") from None

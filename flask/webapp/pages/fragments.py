@@ -31,7 +31,7 @@ def following_html(job: Job, close: str) -> str:
 
 def around_html(connection: Connection) -> dict[str, str]:
     """Return what stands over the content of all pages, by id: the strip, and what to say while something is wrong."""
-    newest = _newest_samples(connection)
+    newest = newest_samples(connection)
     registered = workers.registered(connection)
     return {
         "trouble": render(
@@ -47,7 +47,7 @@ def around_html(connection: Connection) -> dict[str, str]:
 
 def panel_html(connection: Connection) -> str:
     """Return the panel: the newest sample of each queue, and what each worker runs."""
-    newest = _newest_samples(connection)
+    newest = newest_samples(connection)
     registered = workers.registered(connection)
     alive = {worker.id for worker in registered if worker.alive(settings().worker_lease)}
     runs: dict[str | None, list[Job]] = {}
@@ -64,6 +64,6 @@ def panel_html(connection: Connection) -> str:
     )
 
 
-def _newest_samples(connection: Connection) -> dict[str, QueueSample]:
+def newest_samples(connection: Connection) -> dict[str, QueueSample]:
     """Return the newest sample of each queue; nothing if the beat container takes none."""
     return {sample.name: sample for sample in samples.since(connection, time.time() - strip.OLD_SAMPLE)}

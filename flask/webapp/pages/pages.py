@@ -13,13 +13,17 @@ from jobs.catalogue import JOB_TYPES, QUEUES
 from jobs.ledger import audit, failures, queries, schedules
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
+from jobs.windows import WINDOWS
 from webapp.auth.actor import actor
+from webapp.figures import find_kind, kinds_in, windows_of
+from webapp.models.kinds import WindowQuery
 from webapp.models.service import AuditQuery
 from webapp.models.todos import TodosQuery
 from webapp.negotiation import wants_html
 from webapp.operations import (
     JobsPage,
     belongings_of,
+    check_queue,
     find_job,
     list_audit,
     list_failures,
@@ -29,13 +33,17 @@ from webapp.operations import (
 )
 from webapp.pages import curl, forms, story
 from webapp.pages.asked import address, asked_for, can_be_whole, list_query, possible, what_is_wrong
-from webapp.pages.fragments import around_html, following_html, panel_html, rows_html
+from webapp.pages.fragments import around_html, following_html, newest_samples, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
 from webapp.paging import cursor_before
 from webapp.problems import checked
 from webapp.rendering import render
+from webapp.workers import find_worker, recent_jobs, registered, takers
 
 blueprint = APIBlueprint("pages", __name__, enable_openapi=False)
+
+#: How far back figures go, in words.
+WINDOW_WORDS = {"1h": "last hour", "24h": "last 24 hours", "7d": "last 7 days"}
 
 #: Slots of a schedule that its page shows.
 UPCOMING = 5
@@ -50,6 +58,7 @@ NOTICES = {
     "retried": "Accepted again, as a new job.",
     "paused": "Paused: jobs of this queue wait. What runs goes on.",
     "resumed": "Resumed.",
+    "drained": "Drained: it takes no more jobs. What it runs goes on.",
     "changed": "Changed.",
     "added": "Added.",
     "saved": "Saved.",
@@ -159,6 +168,52 @@ def failures_page() -> Response:
     return show_page("failures.html", rows=list_failures())
 
 
+def kinds_page() -> Response:
+    """Show all kinds of jobs, and what became of their jobs."""
+    query = checked(WindowQuery, {name: text for name, text in request.args.items() if name == "window"})
+    with ledger().reading() as connection:
+        rows = kinds_in(connection, WINDOWS[query.window])
+    return show_page("kinds.html", rows=rows, window=query.window, windows=WINDOW_WORDS)
+
+
+def kind_page(name: str) -> Response:
+    """Show what became of the jobs of a kind."""
+    kind = find_kind(name)
+    return show_page("kind.html", kind=kind, rows=windows_of(kind), windows=WINDOW_WORDS)
+
+
+def queue_page(name: str) -> Response:
+    """Show a queue: how it stands, the kinds of jobs that wait in it, and who takes them."""
+    check_queue(name)
+    with ledger().reading() as connection:
+        sample = newest_samples(connection).get(name)
+        rows = kinds_in(connection, WINDOWS["24h"], name)
+    return show_page(
+        "queue.html",
+        name=name,
+        sample=sample,
+        rows=rows,
+        queue_names=list(QUEUES),
+        workers=takers(name),
+        window=WINDOW_WORDS["24h"],
+    )
+
+
+def workers_page() -> Response:
+    """Show the workers."""
+    with ledger().reading() as connection:
+        rows = registered(connection)
+    return show_page("workers.html", rows=rows)
+
+
+def worker_page(name: str) -> Response:
+    """Show a worker, what it runs and has run."""
+    with ledger().reading() as connection:
+        found = find_worker(connection, name)
+        recent = recent_jobs(connection, found.worker)
+    return show_page("worker.html", row=found, recent=recent)
+
+
 def schedules_page(form: forms.Form | None = None) -> Response:
     """Show the recurring jobs, and a form to add one; with a ``form``, the one that was sent with its errors."""
     name = request.args.get("form", "export")
@@ -211,7 +266,12 @@ _PAGES: dict[str, Callable[..., Response]] = {
     "home.index": jobs_page,
     "tasks.listing": jobs_page,
     "tasks.show": job_page,
+    "kinds.listing": kinds_page,
+    "kinds.show": kind_page,
     "queues.listing": queues_page,
+    "queues.show": queue_page,
+    "workers.listing": workers_page,
+    "workers.show": worker_page,
     "failures.listing": failures_page,
     "schedules.listing": schedules_page,
     "todos.listing": todos_page,

@@ -1,27 +1,64 @@
-// The charts of the page of queues, and the samples that they show.
+// The charts of queues, and the samples that they show: means of some seconds, so that they are smooth.
 import { Chart } from "./chart.js";
 
+// Seconds that are shown, and of which each point is the mean
+const WINDOWS = { "1h": { seconds: 3_600, step: 10 }, "24h": { seconds: 86_400, step: 300 } };
+
 const charts = [];
+let shown = "1h";
 let samples = [];
+let present = []; // samples of the point that is not complete
 
 export function startCharts(place) {
-	const queues = place.dataset.queues.split(" ");
+	const lines = place.dataset.queues
+		.split(" ")
+		.map((name, number) => ({ name, number }))
+		.filter(({ name }) => !place.dataset.only || name === place.dataset.only);
 	place.hidden = false;
+	const point = (at) => charts.forEach((chart) => chart.show(at)); // one crosshair for all
 	charts.push(
-		new Chart(document.getElementById("chart-depth"), queues, (queue) => queue.unfinished),
-		new Chart(document.getElementById("chart-done"), queues, (queue) => queue.out_rate),
+		new Chart(document.getElementById("chart-depth"), lines, (queue) => queue.unfinished, point),
+		new Chart(document.getElementById("chart-done"), lines, (queue) => queue.out_rate, point),
 	);
+	for (const button of place.querySelectorAll("[data-window]")) {
+		button.addEventListener("click", () => {
+			for (const other of place.querySelectorAll("[data-window]")) other.ariaPressed = String(other === button);
+			shown = button.dataset.window;
+			samples = [];
+			loadHistory().catch(() => {});
+		});
+	}
 }
 
+function draw() {
+	for (const chart of charts) chart.draw(samples, WINDOWS[shown]);
+}
+
+// What the charts have not got yet. Nothing, if no sample was missed.
 export async function loadHistory() {
-	if (charts.length === 0) return;
-	const answer = await fetch("/flask/queues/history");
-	if (answer.ok) samples = (await answer.json()).data;
-	for (const chart of charts) chart.draw(samples);
+	if (charts.length === 0 || Date.now() / 1000 - (samples.at(-1)?.at ?? 0) < WINDOWS[shown].step) return;
+	const asked = shown;
+	const answer = await fetch(`/flask/queues/history?window=${asked}`);
+	const { data } = await answer.json();
+	if (!answer.ok || asked !== shown) return;
+	samples = data;
+	present = [];
+	draw();
 }
 
 export function addSample(sample) {
-	if (samples.length > 0 && sample.at <= samples.at(-1).at) return;
-	samples = [...samples.filter((old) => old.at > sample.at - 600), sample];
-	for (const chart of charts) chart.draw(samples);
+	if (charts.length === 0 || samples.length === 0 || sample.at <= samples.at(-1).at) return;
+	const { seconds, step } = WINDOWS[shown];
+	const slot = (each) => Math.floor(each.at / step);
+	present = [...present.filter((each) => slot(each) === slot(sample)), sample];
+	const kept = samples.filter((each) => each.at > sample.at - seconds && slot(each) !== slot(sample));
+	samples = [...kept, mean(present)];
+	draw();
+}
+
+function mean(some) {
+	const of = (name, field) => some.reduce((sum, each) => sum + each.queues[name][field], 0) / some.length;
+	const { at, queues } = some.at(-1);
+	const means = Object.keys(queues).map((name) => [name, { unfinished: of(name, "unfinished"), out_rate: of(name, "out_rate") }]);
+	return { at, queues: Object.fromEntries(means) };
 }

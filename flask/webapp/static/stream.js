@@ -15,6 +15,7 @@ let polling = null;
 let again = null;
 let streams = 0;
 let pause = 2_000;
+let nextLook = Date.now() + POLL;
 
 // Follow the stream if this page shows anything that changes, unless the viewer wants no changes.
 export function follow() {
@@ -53,7 +54,14 @@ function connect() {
 	stream.addEventListener("reset", (event) => reset(event.data));
 	for (const id of ["trouble", "health", "panel"]) stream.addEventListener(id, (event) => put(id, event.data));
 	stream.addEventListener("counts", (event) => putCounts(JSON.parse(event.data)));
-	stream.addEventListener("sample", (event) => addSample(JSON.parse(event.data)));
+	stream.addEventListener("sample", (event) => {
+		addSample(JSON.parse(event.data));
+		// Figures of kinds, queues and workers are not pushed.
+		if (document.getElementById("figures") && Date.now() > nextLook) {
+			nextLook = Date.now() + POLL;
+			refresh();
+		}
+	});
 }
 
 function disconnect() {

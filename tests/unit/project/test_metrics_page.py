@@ -23,7 +23,7 @@ def test_the_table_has_each_metric_with_its_labels(ledger: Ledger) -> None:
         at=1.0, name="heavy", ready=0, unacknowledged=0, consumers=1, unfinished=0, scheduled=0, in_rate=0, out_rate=0
     )
     with ledger.writing() as connection:
-        record(connection, [sample], keep_since=0)
+        record(connection, [sample])
     found: dict[str, tuple[str, set[str]]] = {}
     metrics = [metric for metric in REGISTRY._names_to_collectors.values() if isinstance(metric, MetricWrapperBase)]
     for metric in metrics:

@@ -84,24 +84,28 @@ def test_jobs_that_end_count_once(ledger: Ledger, clock: Clock) -> None:
     assert first.out_rate == second.out_rate == pytest.approx(6 / WINDOW)
 
 
-def test_samples_are_recorded_and_old_ones_go(ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_are_kept_for_an_hour_and_one_of_each_minute_for_a_day(
+    ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Enough(Exception):
         pass
 
-    looks = 0
+    #: Seconds from one look to the next: 20 s, in which no minute begins, an hour, and a day.
+    steps = iter([20.0, samples.KEPT + 1, samples.MINUTES_KEPT - samples.KEPT - 10])
 
-    def sleep(seconds: float) -> None:
-        nonlocal looks
-        looks += 1
-        clock.now += sampling.KEPT / 2 + 1
-        if looks == 4:
-            raise Enough
+    def sleep(_seconds: float) -> None:
+        with ledger.reading() as connection:
+            found = samples.since(connection, began - 1)
+        kept.append([round(sample.at - began) for sample in found if sample.name == "heavy"])
+        try:
+            clock.now += next(steps)
+        except StopIteration:
+            raise Enough from None
 
+    kept: list[list[int]] = []
+    clock.now = began = 480_000 * 3600.0 + 1
     monkeypatch.setattr(sampling, "ledger", lambda: ledger)
     monkeypatch.setattr(sampling, "time", SimpleNamespace(time=clock.time, sleep=sleep))
-    began = clock.now
     with pytest.raises(Enough):
         sampling._record()
-    with ledger.reading() as connection:
-        kept = samples.since(connection, began - 1)
-    assert [round(sample.at - began) for sample in kept if sample.name == "heavy"] == [3602, 5403]
+    assert kept == [[0], [0, 20], [0, 3621], [3621, 86411]]

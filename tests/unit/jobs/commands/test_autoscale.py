@@ -47,7 +47,7 @@ def record(ledger: Ledger, backlog: int, workers: int) -> None:
                 in_rate=0,
                 out_rate=4,
             )
-            samples.record(connection, [sample], keep_since=0)
+            samples.record(connection, [sample])
 
 
 def register(ledger: Ledger, *names: str) -> None:

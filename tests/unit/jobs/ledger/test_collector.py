@@ -133,7 +133,7 @@ def test_the_newest_sample_is_a_sign_of_life_of_beat(ledger: Ledger) -> None:
                 at=at, name="heavy", ready=0, unacknowledged=0, consumers=1, unfinished=0, scheduled=0,
                 in_rate=0, out_rate=0,
             )  # fmt: skip
-            samples.record(connection, [sample], keep_since=0)
+            samples.record(connection, [sample])
     assert told(ledger)["warren_beat_last_tick_timestamp_seconds"] == 1002
 
 

@@ -146,6 +146,25 @@ def test_a_worker_that_is_retired_leaves_when_nothing_runs_any_more(
     assert left == [True]
 
 
+def test_a_worker_that_is_drained_takes_no_more_and_stays(
+    ledger: Ledger, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[bool] = []
+    monkeypatch.setattr(retirement, "leave", lambda: left.append(True))
+    worker.look()
+    assert retirement.take_no_more not in [function for function, _ in worker.called]
+    with ledger.writing() as connection:
+        workers.take_no_more(connection, identity.worker_id())
+    worker.look()
+    assert retirement.take_no_more in [function for function, _ in worker.called]
+    monkeypatch.setattr(retirement, "took_last", lambda: True)
+    worker.look()
+    assert not left, "Docker would start it again"
+    monkeypatch.setattr(retirement, "asked", lambda: True)
+    worker.look()
+    assert left == [True]
+
+
 def test_a_pool_counts_as_working_when_one_of_its_processes_has_lived_for_a_while(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

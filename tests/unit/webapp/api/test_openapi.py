@@ -32,6 +32,7 @@ NOT_DESCRIBED = {
     "POST /flask/ui/todos",
     "POST /flask/ui/todos/{todo_id}",
     "POST /flask/ui/todos/{todo_id}/delete",
+    "POST /flask/ui/workers/{name}/drain",
 }
 
 #: The routes that clients rely on.
@@ -47,6 +48,8 @@ PROMISED = {
     "POST /flask/tasks/cancel",
     "POST /flask/tasks/retry",
     "GET /flask/failures",
+    "GET /flask/kinds",
+    "GET /flask/kinds/{name}",
     "DELETE /flask/failures/{key}",
     "GET /flask/schedules",
     "POST /flask/schedules",
@@ -66,7 +69,11 @@ PROMISED = {
     "PATCH /flask/todos/{todo_id}",
     "DELETE /flask/todos/{todo_id}",
     "GET /flask/queues",
+    "GET /flask/queues/{name}",
     "GET /flask/queues/history",
+    "GET /flask/workers",
+    "GET /flask/workers/{name}",
+    "POST /flask/workers/{name}/drain",
     "GET /flask/healthz",
     "GET /flask/healthz/background",
     "POST /flask/api/tasks/submit",

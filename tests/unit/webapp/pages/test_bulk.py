@@ -70,6 +70,18 @@ def test_all_jobs_of_a_list_are_those_that_were_there_before(client: FlaskClient
         assert bulk.count(connection, chosen) == len(bulk.matching(connection, chosen, does_it)) == len(jobs)
 
 
+def test_all_jobs_that_were_searched_for_are_meant_where_a_filter_can_say_so(
+    client: FlaskClient, ledger: Ledger
+) -> None:
+    add(ledger)
+    for words, count in {"kind:heavy waiting since:1h": 1, "kind:add": 0, "queue:heavy": 1, "until:1h": 0}.items():
+        answer = client.post("/flask/ui/jobs/cancel", query_string={"q": words}, data={"all": "yes"}, headers=BROWSER)
+        assert ("Yes, cancel 1 job<" in answer.text) == bool(count), words
+        page = client.get("/flask", query_string={"q": words}, headers=BROWSER).text
+        assert ('name="all"' in page) == bool(count), words
+    assert 'name="all"' not in client.get("/flask?q=heavy", headers=BROWSER).text
+
+
 def test_it_is_undone_before_it_begins_and_not_after(client: FlaskClient, ledger: Ledger) -> None:
     job = add(ledger)
     ids = [confirm(client, post(client, "/flask/ui/jobs/cancel", job).text) for _ in range(2)]
@@ -98,8 +110,9 @@ def test_it_is_undone_before_it_begins_and_not_after(client: FlaskClient, ledger
         ("retry?scheduled=true", {"all": "yes"}, 422, "nothing to retry"),
         ("retry", {"all": "yes"}, 200, "There is nothing to retry"),
         ("cancel?status=nonsense", {"all": "yes"}, 422, "status"),
-        ("cancel/confirmed", {}, 422, "task_ids"),
-        ("cancel/confirmed", {"all": "yes", "before": "soon"}, 422, "created_to"),
+        ("cancel/confirmed", {"before": "2026-01-01T00:00:00Z"}, 422, "task_ids"),
+        ("cancel/confirmed", {"all": "yes", "before": "soon"}, 422, "before"),
+        ("cancel?q=kind:heavy%20kind:add", {"all": "yes"}, 422, "select those"),
     ],
 )
 def test_what_makes_no_sense_is_told(
