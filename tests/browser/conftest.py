@@ -70,7 +70,7 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 def firefox(playwright: Playwright) -> Iterator[Browser]:
     """Return Firefox."""
     _installed("Firefox", relay.find_firefox())
-    here = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    here: dict[str, str | float | bool] = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     # By this channel Playwright speaks to a Firefox as it is, and not to a build of its own.
     browser = playwright.firefox.launch(channel="moz-firefox", executable_path=relay.__file__, env=here)
     yield browser
