@@ -96,8 +96,8 @@ def remove(connection: Connection, seqs: Collection[int]) -> None:
     """Remove the blocks of jobs that have just been removed, as far as no job of them is left."""
     blocks = {seq // BLOCK for seq in seqs}
     others = {block * BLOCK + place for block in blocks for place in range(BLOCK)}.difference(seqs)
-    left = connection.execute(select(_BLOCK_OF).distinct().where(job.c.seq.in_(others))).scalars()
-    empty = blocks.difference(left)
+    left = connection.execute(select(job.c.seq).where(job.c.seq.in_(others))).scalars()
+    empty = blocks.difference(seq // BLOCK for seq in left)
     if empty:
         connection.execute(delete(job_words).where(job_words.c.rowid.in_(empty)))
 

@@ -90,7 +90,9 @@ def test_every_statement_of_expiry_goes_by_an_index(ledger: Ledger) -> None:
     for statement, parameters in statements:
         with ledger.reading() as connection:
             steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
-        assert [step.detail for step in steps if "SCAN" in step.detail or "TEMP B-TREE" in step.detail] == []
+        # SQLite calls every use of a virtual table a scan; this one asks for rows by their number.
+        details = [step.detail for step in steps if step.detail != "SCAN job_words VIRTUAL TABLE INDEX 0:="]
+        assert [detail for detail in details if "SCAN" in detail or "TEMP B-TREE" in detail] == []
 
 
 def test_the_space_of_removed_rows_is_used_again(ledger: Ledger) -> None:
