@@ -138,7 +138,7 @@ def test_tab_goes_through_the_page_in_order_and_the_focus_is_seen(stack: Stack, 
     assert [focused["name"] for focused in visited if not focused["seen"] or not focused["inside"]] == []
     if path != "/":
         first = [focused["name"] for focused in visited[:8]]
-        assert first == ["Skip to content", "Warren", "Jobs", "Failures", "Queues", "Schedules", "To-dos", "API"]
+        assert first == ["Skip to content", "Warren", "Jobs", "Failures", "Kinds", "Queues", "Schedules", "To-dos"]
 
 
 def test_a_job_is_submitted_and_cancelled_with_the_keyboard_alone(page: Page) -> None:

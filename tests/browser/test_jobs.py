@@ -227,7 +227,7 @@ def test_filters_show_those_jobs_and_no_other_and_new_ones_as_they_come(stack: S
     stack.wait_state(succeeded, "SUCCESS")
     page.goto("/flask")
     filters = page.locator("#filters")
-    filters.locator("[name=task_type]").select_option("divide")
+    filters.locator("[name=q]").fill("kind:divide")
     filters.get_by_role("button").click()
     tab(page, "Failed").click()
     expect(page).to_have_url(re.compile("status=FAILURE"))

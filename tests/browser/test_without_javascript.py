@@ -137,7 +137,7 @@ def test_the_list_is_filtered_and_has_pages(stack: Stack, plain: Page) -> None:
         stack.wait_state(task_id, "SUCCESS")
     plain.goto("/flask")
     filters = plain.locator("#filters")
-    filters.locator("[name=task_type]").select_option("add")
+    filters.locator("[name=q]").fill("kind:add")
     filters.get_by_role("button").click()
     succeeded = plain.locator("#states a", has_text="Succeeded")
     succeeded.click()
@@ -150,7 +150,7 @@ def test_the_list_is_filtered_and_has_pages(stack: Stack, plain: Page) -> None:
     expect(succeeded).to_have_attribute("aria-current", "true")
     plain.get_by_role("link", name="Newest").click()
     expect(row(plain, ids[-1])).to_be_visible()
-    expect(filters.locator("[name=task_type]")).to_have_value("add")
+    expect(filters.locator("[name=q]")).to_have_value("kind:add")
 
 
 def test_a_todo_from_beginning_to_end(plain: Page, watch: Watch) -> None:
