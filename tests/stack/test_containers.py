@@ -133,7 +133,7 @@ def test_every_link_of_the_front_page_leads_somewhere(stack: Stack) -> None:
         answer = stack.http.get(f"/{link}", follow_redirects=True)
         assert answer.status_code in (200, 202), link
         if link.endswith(".md"):
-            assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+            assert answer.headers["Content-Type"] == "text/markdown; charset=utf-8"
 
 
 def test_each_gunicorn_process_stays_on_a_processor_of_its_own(stack: Stack) -> None:

@@ -79,13 +79,15 @@ def visitor() -> Actor | None:
 
 def _account(name: str, stamp: str, since: float) -> Account | None:
     """Return whose session it is, if it has not ended."""
-    account = _accounts.get(name) if time.time() < since + settings().session_lifetime else None
-    return account if account is not None and account.stamp == stamp else None
+    return _accounts.get(f"{name}/{stamp}") if time.time() < since + settings().session_lifetime else None
 
 
-def _find(name: str) -> Account | None:
+def _find(key: str) -> Account | None:
+    # By the stamp, too: a session that has just begun is let in by a process that remembers the earlier stamp.
+    name, _, stamp = key.partition("/")
     with ledger().reading() as connection:
-        return accounts.find(connection, name)
+        account = accounts.find(connection, name)
+    return account if account is not None and account.stamp == stamp else None
 
 
 _accounts = Remembered(_find)
