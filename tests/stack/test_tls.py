@@ -394,8 +394,9 @@ def test_locust_trusts_the_authority_if_it_is_told_to(stack: Stack, tmp_path: Pa
 
 def test_beyond_loopback_tls_is_on_and_who_switches_it_off_is_warned(stack: Stack) -> None:
     # An address that no other machine reaches, and still not loopback
-    bridge = "{{(index .IPAM.Config 0).Gateway}}"
-    address = stack.docker("network", "inspect", "--format", bridge, "bridge")
+    gateway = "{{(index .IPAM.Config 0).Gateway}}"  # of the default bridge, some engines tell none
+    address = stack.docker("network", "inspect", "--format", gateway, f"{stack.prefix}_front_network")
+    assert address
     done = stack.run("./build.sh", BIND_ADDRESS=address, TLS="")
     assert "warning" not in done.stderr
     url = f"https://{address}:{stack.port}"
