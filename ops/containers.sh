@@ -46,6 +46,17 @@ create() {
 	if [[ -n $second_network ]]; then docker network connect "$second_network" "$1"; fi
 }
 
+# rename OLD NEW: Docker refuses it while the container is just ending or starting, as an Nginx does by itself when its
+# port has a new owner. So it is tried for some seconds.
+rename() {
+	local tries
+	for ((tries = 0; tries < 20; tries++)); do
+		if docker rename "$1" "$2" 2>/dev/null; then return; fi
+		sleep 0.2
+	done
+	docker rename "$1" "$2"
+}
+
 # remove NAME: stop it, letting it finish what it does, and remove it; nothing if it is not there.
 remove() {
 	if container_exists "$1"; then
@@ -71,10 +82,10 @@ renew() {
 		if container_exists "${name}_old"; then
 			remove "$name" # an interrupted run has made it, and nobody has seen it healthy
 		elif container_exists "$name"; then
-			docker rename "$name" "${name}_old"
+			rename "$name" "${name}_old"
 			docker stop "${name}_old" >/dev/null
 		fi
-		docker rename "${name}_new" "$name"
+		rename "${name}_new" "$name"
 	fi
 	docker start "$name" >/dev/null
 	wait_healthy "$name"
@@ -86,7 +97,7 @@ renew() {
 put_back() {
 	if container_exists "$1_old"; then
 		remove "$1"
-		docker rename "$1_old" "$1"
+		rename "$1_old" "$1"
 		docker start "$1" >/dev/null
 		printf 'The earlier %s was started again.\n' "$1"
 	fi
@@ -110,8 +121,8 @@ renew_beside() {
 		wait_healthy "${name}_new"
 		trap - EXIT
 		tell_nginx drain
-		docker rename "$name" "${name}_old"
-		docker rename "${name}_new" "$name"
+		rename "$name" "${name}_old"
+		rename "${name}_new" "$name"
 		retire_old "$name"
 	fi
 }
@@ -124,7 +135,7 @@ retire_old() {
 
 # mend NAME: wherever an earlier run was interrupted, there is a container of this name again.
 mend() {
-	if ! container_exists "$1" && container_exists "$1_old"; then docker rename "$1_old" "$1"; fi
+	if ! container_exists "$1" && container_exists "$1_old"; then rename "$1_old" "$1"; fi
 	remove "$1_new"
 }
 
