@@ -51,7 +51,8 @@ create() {
 rename() {
 	local tries
 	for ((tries = 0; tries < 20; tries++)); do
-		if docker rename "$1" "$2" 2>/dev/null; then return; fi
+		# With the 0: called from a trap, a bare return has the status from before the trap.
+		if docker rename "$1" "$2" 2>/dev/null; then return 0; fi
 		sleep 0.2
 	done
 	docker rename "$1" "$2"
