@@ -187,7 +187,7 @@ def test_what_the_viewer_wants_is_remembered(stack: Stack, page: Page) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(background)
     page.get_by_label("Theme").select_option("dark")
-    page.wait_for_function(f"{background} !== '{light}'")
+    expect(page.locator("body")).not_to_have_css("background-color", light)
     page.get_by_label("Updates").select_option("paused")
     expect(page.locator("#live")).to_have_text("paused")
     assert unloaded()
