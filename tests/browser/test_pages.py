@@ -83,6 +83,7 @@ def test_the_command_of_a_jobs_page_can_be_copied(stack: Stack, page: Page) -> N
 
 def test_a_text_of_a_jobs_page_is_copied_though_it_is_folded(stack: Stack, page: Page) -> None:
     task_id = stack.submit("text", text="a <b>long</b> text\n" * 100)
+    stack.wait_state(task_id, "SUCCESS")  # its page is not renewed from now on, so the button keeps its word
     page.goto(f"/flask/tasks/{task_id}")
     params = page.locator("#params")
     expect(params).to_be_hidden()
