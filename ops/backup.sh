@@ -90,11 +90,10 @@ make_folder() {
 	[[ -d $1 && -w $1 ]] || die "$(id -un) cannot write to $1" 'Choose another folder: ops/backup.sh FOLDER'
 }
 
-# run_backup FOLDER. Not `docker run --rm`: so ./stop.sh, which removes all containers, can do it with this one, too.
+# run_backup FOLDER
 run_backup() {
 	describe_backup "$1"
-	create "$container"
-	docker start --attach "$container" >"$1/contents"
+	run_once "$container" >"$1/contents"
 }
 
 clean_up() {
