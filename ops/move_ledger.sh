@@ -127,10 +127,11 @@ put_aside() {
 }
 
 tell() {
+	local jobs
+	jobs=$(sed -n 's/^job: //p' "$counted")
 	cat <<-TEXT
 
-		The ledger is in PostgreSQL now: $(<"$counted")
-		Submissions were refused for $((refused / 1000)).$((refused % 1000 / 100)) s.
+		The ledger is in PostgreSQL now, with ${jobs:-0} jobs. Submissions were refused for $((refused / 1000)).$((refused % 1000 / 100)) s.
 		The earlier one is kept as ${ledger_before##*/}.moved in $DB_DIR
 	TEXT
 	rm "$counted"

@@ -40,7 +40,7 @@ class Place:
     def back_up(self) -> Path:
         work = self.folder / f"work{time.monotonic_ns()}"
         work.mkdir()
-        backup.back_up("my", self.file, self.exports, self.secrets, work)
+        backup.back_up("my", self.ledger, self.exports, self.secrets, work)
         assert [file.name for file in work.iterdir()] == ["backup.tar.gz"]
         return work / "backup.tar.gz"
 
@@ -50,7 +50,8 @@ class Place:
         with file.open("rb") as stream:
             contents = restore.prepare(stream, prepared)
         assert not list(prepared.glob("*-wal")), "all of it is in one file"
-        restore.replace(prepared, self.file, self.exports, self.secrets)
+        restore.replace_files(prepared, self.exports, self.secrets)
+        restore.replace_ledger(prepared, self.ledger)
         self.ledger = Ledger(f"sqlite:///{self.file}")
         return contents
 
@@ -127,7 +128,7 @@ def test_while_jobs_are_written_a_backup_has_all_that_were_accepted_before_it_be
             before = list(accepted)
             copy = place.folder / f"copy{number}"
             copy.mkdir()
-            backup.copy_ledger(place.file, copy / "ledger.db")
+            backup.copy_ledger(place.ledger, copy / "ledger.db")
             assert [file.name for file in copy.iterdir()] == ["ledger.db"]
             with open_ledger(copy) as ledger:
                 assert faults(ledger.execute) == []
@@ -155,7 +156,7 @@ def test_the_copying_keeps_no_writer_waiting(place: Place, monkeypatch: pytest.M
     monkeypatch.setattr(
         pysqlite3.dbapi2, "connect", lambda file, **options: connect(file, **({"factory": Slow} | options))
     )
-    copying = threading.Thread(target=backup.copy_ledger, args=(place.file, place.folder / "ledger.db"))
+    copying = threading.Thread(target=backup.copy_ledger, args=(place.ledger, place.folder / "ledger.db"))
     copying.start()
     assert inside.wait(30)
     add(place, before)  # would never return if it had to wait
@@ -197,14 +198,7 @@ def test_a_full_disk_is_told_before_anything_is_copied(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})())
     with pytest.raises(OSError, match="too full"):
-        backup.back_up("my", place.file, place.exports, place.secrets, tmp_path)
-
-
-@pytest.mark.parametrize("url", ["postgresql+psycopg://user:pass_word@host/warren", "sqlite://"])
-def test_only_a_file_of_sqlite_can_be_copied(url: str) -> None:
-    with pytest.raises(ValueError, match="not a file of SQLite") as error:
-        backup.ledger_file(url)
-    assert "pass_word" not in str(error.value)
+        backup.back_up("my", place.ledger, place.exports, place.secrets, tmp_path)
 
 
 # --- bringing it back -------------------------------------------------------------------------------------------------
