@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from jobs.commands.migrate import upgrade
-from jobs.ledger import database, moves, queries
+from jobs.ledger import engines, moves, queries
 from jobs.ledger.database import Ledger, LedgerFileChanged
 from jobs.ledger.records import NewJob
 from jobs.ledger.schema import metadata
@@ -106,7 +106,7 @@ def test_a_process_that_is_forked_waits_for_no_lock_of_the_metrics(ledger: Ledge
 def test_a_ledger_locked_by_others_is_an_error_after_a_known_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT", 0.05)
     ledger = Ledger(f"sqlite:///{tmp_path}/backend.db")
     upgrade(ledger)
     # In a process of its own: two SQLite libraries in one process do not see each other's locks.
@@ -197,5 +197,5 @@ def test_a_writer_waits_for_another_one_of_warren_as_long_as_it_takes(tmp_path: 
     with (tmp_path / "backend.db.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         threading.Thread(target=add).start()
-        assert not added.wait(database.BUSY_TIMEOUT + 0.5), "it did not wait"
+        assert not added.wait(engines.BUSY_TIMEOUT + 0.5), "it did not wait"
     assert added.wait(10)

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection
 
 from jobs import states
-from jobs.ledger import database, expiry, moves, queries
+from jobs.ledger import engines, expiry, moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import DueJob, NewJob, Outcome
 from jobs.question import Question
@@ -30,7 +30,7 @@ BOUND = 20 * PAGES * 4096
 def busy_ledger(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """The ledger, with checkpoints at ``PAGES``."""
     ledger.dispose()
-    monkeypatch.setattr(database, "CHECKPOINT_PAGES", PAGES)
+    monkeypatch.setattr(engines, "CHECKPOINT_PAGES", PAGES)
     return ledger
 
 
