@@ -78,12 +78,12 @@ BEAT_MEMORY=${BEAT_MEMORY:-192m}
 POSTGRES_MEMORY=${POSTGRES_MEMORY:-512m}
 PROMETHEUS_MEMORY=${PROMETHEUS_MEMORY:-256m}
 FLOWER_MEMORY=${FLOWER_MEMORY:-256m}
-CELERY_CPU_SHARES=${CELERY_CPU_SHARES:-128} # against 1024 of every other container, where processors are scarce
-PIDS_LIMIT=${PIDS_LIMIT:-256}               # processes and threads in a container
+CELERY_CPU_SHARES=${CELERY_CPU_SHARES:-128}       # against 1024 of every other container, where processors are scarce
+PIDS_LIMIT=${PIDS_LIMIT:-256}                     # processes and threads in a container
 POSTGRES_CONNECTIONS=${POSTGRES_CONNECTIONS:-300} # most connections to the stack's own PostgreSQL
-LOG_MAX_SIZE=${LOG_MAX_SIZE:-10m}           # of a container's log file, of which two are kept
-STOP_TIMEOUT=${STOP_TIMEOUT:-30}            # seconds between SIGTERM and SIGKILL
-HEALTH_TIMEOUT=${HEALTH_TIMEOUT:-120}       # seconds a container may take to become healthy
+LOG_MAX_SIZE=${LOG_MAX_SIZE:-10m}                 # of a container's log file, of which two are kept
+STOP_TIMEOUT=${STOP_TIMEOUT:-30}                  # seconds between SIGTERM and SIGKILL
+HEALTH_TIMEOUT=${HEALTH_TIMEOUT:-120}             # seconds a container may take to become healthy
 
 # --- names that follow from the prefix -----------------------------------------------------------
 BASE=${BASE_IMAGE:-warren_base:trixie} # what the Dockerfiles start FROM; a made one serves all prefixes
@@ -121,12 +121,12 @@ fi
 # The ledger stays where the last build.sh has put it: an empty one in its place would look as if all jobs were gone.
 # After this, LEDGER says which kind it is. DATABASE_URL is empty if it is the stack's own PostgreSQL, whose address follows
 # from its password (see ops/secrets.sh).
-ledger_before=
-if [[ -r $SECRETS_DIR/database_url ]]; then ledger_before=$(<"$SECRETS_DIR/database_url"); fi
-if [[ -z $LEDGER && -z $DATABASE_URL && $ledger_before != *"@$POSTGRES_CONTAINER/"* ]]; then DATABASE_URL=$ledger_before; fi
+LEDGER_BEFORE=
+if [[ -r $SECRETS_DIR/database_url ]]; then LEDGER_BEFORE=$(<"$SECRETS_DIR/database_url"); fi
+if [[ -z $LEDGER && -z $DATABASE_URL && $LEDGER_BEFORE != *"@$POSTGRES_CONTAINER/"* ]]; then DATABASE_URL=$LEDGER_BEFORE; fi
 if [[ -z $LEDGER ]]; then
 	LEDGER=postgresql
-	if [[ $DATABASE_URL == sqlite:* || -z $DATABASE_URL$ledger_before ]]; then LEDGER=sqlite; fi
+	if [[ $DATABASE_URL == sqlite:* || -z $DATABASE_URL$LEDGER_BEFORE ]]; then LEDGER=sqlite; fi
 fi
 if [[ $LEDGER == sqlite && -z $DATABASE_URL ]]; then DATABASE_URL=sqlite:////db/backend.db; fi
 

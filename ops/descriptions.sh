@@ -157,9 +157,9 @@ describe_restore() {
 
 # describe_copying ROLE: no hurry, and SIGTERM ends it at once; and no network, unless the ledger is on a server.
 describe_copying() {
-	local network=none
-	if [[ $LEDGER == postgresql ]]; then network=$NETWORK; fi
-	describe "$1" flask "$FLASK_MEMORY" "$network"
+	local joined=none
+	if [[ $LEDGER == postgresql ]]; then joined=$NETWORK; fi
+	describe "$1" flask "$FLASK_MEMORY" "$joined"
 	reach_ledger
 	arguments+=(--init --restart no --no-healthcheck --cpu-shares "$CELERY_CPU_SHARES" --volume "$DB_DIR:/db")
 	secret database_url database_url

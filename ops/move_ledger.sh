@@ -42,7 +42,7 @@ main() {
 	[[ $# -eq 0 ]] || die "unknown argument: $*" 'See: ops/move_ledger.sh --help'
 	require_docker
 	check_home
-	case $ledger_before in
+	case $LEDGER_BEFORE in
 	sqlite:*) ;;
 	'') die "there is no stack $PREFIX" 'Build it first: ./build.sh   With LEDGER=postgresql it begins with PostgreSQL.' ;;
 	*)
@@ -51,7 +51,7 @@ main() {
 		;;
 	esac
 	# With the newest images and schema, and all well: so the move itself is short.
-	LEDGER='' DATABASE_URL=$ledger_before "$WARREN_DIR/build.sh"
+	LEDGER='' DATABASE_URL=$LEDGER_BEFORE "$WARREN_DIR/build.sh"
 	only_one_at_a_time
 	LEDGER=postgresql DATABASE_URL='' # what is described from here on
 	step "image ${PREFIX}_postgres" build_image postgres
@@ -108,7 +108,7 @@ go_on() {
 }
 
 copy() {
-	describe_move "${ledger_before#sqlite:///}"
+	describe_move "${LEDGER_BEFORE#sqlite:///}"
 	run_once "$move_container" >"$counted"
 }
 
@@ -122,7 +122,7 @@ switch() {
 put_aside() {
 	# shellcheck disable=SC2016  # for the shell in the container
 	describe_file_work bash -euc 'for end in "" -wal -shm; do if [[ -e $0$end ]]; then mv "$0$end" "$0.moved$end"; fi; done' \
-		"${ledger_before#sqlite:///}"
+		"${LEDGER_BEFORE#sqlite:///}"
 	run_once "$move_container"
 }
 
@@ -132,7 +132,7 @@ tell() {
 	cat <<-TEXT
 
 		The ledger is in PostgreSQL now, with ${jobs:-0} jobs. Submissions were refused for $((refused / 1000)).$((refused % 1000 / 100)) s.
-		The earlier one is kept as ${ledger_before##*/}.moved in $DB_DIR
+		The earlier one is kept as ${LEDGER_BEFORE##*/}.moved in $DB_DIR
 	TEXT
 	rm "$counted"
 }

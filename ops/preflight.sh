@@ -55,7 +55,7 @@ check_ledger() {
 # check_ledger_stays: refuse to begin with another ledger than the one that has the jobs of the stack.
 check_ledger_stays() {
 	local before now volume
-	before=$(place_of "$ledger_before")
+	before=$(place_of "$LEDGER_BEFORE")
 	now=$(place_of "${DATABASE_URL:-postgresql://$POSTGRES_CONTAINER/warren}")
 	# Without the secrets, the data itself tells.
 	if [[ -z $before && $LEDGER == postgresql && $DB_DIR == */* && -s $DB_DIR/backend.db ]]; then

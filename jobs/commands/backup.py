@@ -97,11 +97,14 @@ def copy_ledger(ledger: Ledger, copy: Path) -> None:
     """
     if ledger.file is not None:
         # In one step, which is one read transaction: a copy in several steps begins anew whenever somebody writes.
-        with closing(pysqlite3.dbapi2.connect(f"file:{ledger.file}?mode=rw", uri=True)) as source:
-            with closing(pysqlite3.dbapi2.connect(copy)) as target:
-                source.backup(target)
+        with (
+            closing(pysqlite3.dbapi2.connect(f"file:{ledger.file}?mode=rw", uri=True)) as source,
+            closing(pysqlite3.dbapi2.connect(copy)) as target,
+        ):
+            source.backup(target)
     else:
         _copy_rows(ledger, Ledger(f"sqlite:///{copy}"))
+        Path(f"{copy}.lock").unlink()  # of its writers
     with closing(pysqlite3.dbapi2.connect(copy)) as target:
         target.execute("PRAGMA journal_mode = DELETE")  # all of it in one file, and no write-ahead log beside
 

@@ -1,7 +1,7 @@
 """Put a backup in the place of what is there: ``python -m jobs.commands.restore``, which ``ops/restore.sh`` runs.
 
-The backup comes on standard input. Before anything is replaced, it is unpacked into ``/db``, looked at, brought to today's
-schema and made ready to run. Nobody may use the ledger while it is replaced, and RabbitMQ must begin empty
+The backup comes on standard input. Before anything is replaced, it is unpacked into ``/db``, looked at, brought to
+today's schema and made ready to run. Nobody may use the ledger while it is replaced, and RabbitMQ must begin empty
 afterwards. Whatever interrupts this program, it can be run again.
 """
 

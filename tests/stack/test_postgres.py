@@ -8,7 +8,6 @@ import signal
 import stat
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -48,7 +47,7 @@ def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @dataclass
 class Load:
-    """What clients have got that submit jobs all the time. A request without an answer in time is an error of theirs."""
+    """What clients have got that submit jobs all the time. If one of them gets no answer in time, it fails."""
 
     accepted: list[str] = field(default_factory=list)
     refused: list[httpx.Response] = field(default_factory=list)
@@ -67,7 +66,7 @@ class Load:
 
 @contextmanager
 def submitting(stack: Stack, clients: int = 4) -> Iterator[Load]:
-    """Let clients submit jobs while the block runs; it begins when some are accepted, and ends when more of them are."""
+    """Let clients submit jobs while the block runs, from some accepted ones before it to some more after it."""
     load, stop = Load(), threading.Event()
 
     def submit() -> None:
@@ -118,14 +117,11 @@ def test_it_is_as_closed_as_the_other_containers(stack: Stack) -> None:
     assert unmet(details) == set()
     assert list(details["NetworkSettings"]["Networks"]) == [stack.network]
     assert stack.docker("exec", stack.postgres, "id", "-u") != "0"
-    found = stack.docker("exec", stack.postgres, "psql", "--tuples-only", "--no-align", "--command", "SHOW data_checksums")
-    assert found == "on"
+    assert stack.ledger("SHOW data_checksums") == [("on",)]
     # The administrator has no way in over the network, and users of the ledger none without their password.
     for user in (stack.docker("exec", stack.postgres, "id", "-un"), "ledger"):
-        refused = run(
-            ["docker", "exec", stack.postgres, "psql", "--no-password", "--host", "127.0.0.1", "--username", user, "warren"],
-            check=False,
-        )
+        ask = ("psql", "--no-password", "--host", "127.0.0.1", "--username", user, "warren")
+        refused = run(["docker", "exec", stack.postgres, *ask], check=False)
         assert refused.returncode == 2
         assert "no pg_hba.conf entry" in refused.stderr or "no password supplied" in refused.stderr
 
@@ -151,7 +147,9 @@ def test_another_ledger_is_refused_and_nothing_is_touched(stack: Stack, settings
     before = container_ids(stack), (stack.secrets / "database_url").read_text()
     refused = stack.run("./build.sh", check=False, **settings)
     assert refused.returncode == 1
-    assert refused.stderr.startswith(f"error: the jobs of the stack {stack.prefix} are in postgresql://{stack.postgres}/warren")
+    assert refused.stderr.startswith(
+        f"error: the jobs of the stack {stack.prefix} are in postgresql://{stack.postgres}/warren"
+    )
     assert "set neither LEDGER nor DATABASE_URL" in refused.stderr
     assert "pass_word" not in refused.stdout + refused.stderr
     assert (container_ids(stack), (stack.secrets / "database_url").read_text()) == before
@@ -297,7 +295,7 @@ def test_the_ledger_moves_while_jobs_come_in_and_all_of_them_succeed(moving: Sta
     moving.check_ledger()
     assert "Submissions were refused for" in done.stdout
     assert load.refused
-    assert sorted(file.name for file in moving.db.glob("backend.db*") if not file.name.endswith(".lock")) == ["backend.db.moved"]
+    assert {file.name for file in moving.db.glob("backend.db*")} == {"backend.db.moved", "backend.db.lock"}
 
     before = container_ids(moving)
     assert "already" in moving.run("ops/move_ledger.sh").stdout

@@ -207,7 +207,7 @@ class Stack:
         return self.postgres in (self.secrets / "database_url").read_text()
 
     def ledger(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Ask the ledger's database itself, and return the rows; those of PostgreSQL are texts, and take no parameters."""
+        """Ask the database itself, and return the rows: those of PostgreSQL as texts, and without parameters."""
         if self.is_on_postgresql:
             ask = ("psql", "--no-psqlrc", "--csv", "--tuples-only", "--dbname", "warren", "--command", sql)
             return [tuple(row) for row in csv.reader(self.docker("exec", self.postgres, *ask).splitlines())]

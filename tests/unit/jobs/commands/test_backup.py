@@ -22,6 +22,7 @@ from jobs.ledger import attempts, moves, queries, workers
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, Outcome
 from jobs.states import State
+from tests.support.databases import on_postgresql
 from tests.support.old_ledger import REVISIONS, UNFINISHED, fill
 from tests.support.soundness import faults
 
@@ -305,6 +306,33 @@ def test_a_backup_of_an_earlier_version_is_brought_to_todays_schema(
     place.restore(elsewhere.back_up())
     with place.ledger.writing() as connection:
         assert {job_id for job_id in UNFINISHED if moves.claim(connection, [job_id], "w")} == UNFINISHED
+
+
+@on_postgresql
+def test_a_ledger_in_postgresql_comes_back_there_and_in_a_file(
+    ledger: Ledger, place: Place, elsewhere: Place, tmp_path: Path
+) -> None:
+    place.ledger.dispose()
+    place.ledger = ledger
+    done, waiting, later = heavy(), heavy(), heavy()
+    add(place, done, waiting)
+    with ledger.writing() as connection:
+        moves.claim(connection, [done.id], "w")
+        moves.succeed(connection, Outcome(job_id=done.id, attempt=1, result="It is done."))
+    made = place.back_up()
+    add(place, later)
+
+    with made.open("rb") as stream:
+        contents = restore.prepare(stream, tmp_path / "restore")
+    assert (contents.jobs, contents.unfinished) == (2, 1)
+    restore.replace_ledger(tmp_path / "restore", ledger)
+    elsewhere.restore(made)
+    for restored in (ledger, elsewhere.ledger):
+        with restored.reading() as connection:
+            found = {each.id: each for each in queries.page(connection, limit=10)}
+        assert found.keys() == {done.id, waiting.id}
+        assert (found[done.id].state, found[done.id].result) == (State.SUCCESS, "It is done.")
+    add(place, later)  # it goes on from there
 
 
 # --- what is no good --------------------------------------------------------------------------------------------------
