@@ -41,7 +41,10 @@ KINDS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Return a stack that was built with PostgreSQL from nothing. Later builds are not told so: they know."""
-    with running(Stack(f"{PREFIX}_pg", tmp_path_factory.mktemp("pg")), LEDGER="postgresql") as stack:
+    made = Stack(f"{PREFIX}_pg", tmp_path_factory.mktemp("pg"))
+    made.env["LEDGER"] = "postgresql"
+    with running(made) as stack:
+        del stack.env["LEDGER"]
         yield stack
 
 
@@ -145,7 +148,7 @@ def test_a_second_build_stays_with_it_and_renews_nothing(stack: Stack) -> None:
 @pytest.mark.parametrize("settings", [{"LEDGER": "sqlite"}, {"DATABASE_URL": "postgresql://user:pass_word@host/other"}])
 def test_another_ledger_is_refused_and_nothing_is_touched(stack: Stack, settings: dict[str, str]) -> None:
     before = container_ids(stack), (stack.secrets / "database_url").read_text()
-    refused = stack.run("./build.sh", check=False, **settings)
+    refused = run(["./build.sh"], env=stack.env | settings, check=False)
     assert refused.returncode == 1
     assert refused.stderr.startswith(
         f"error: the jobs of the stack {stack.prefix} are in postgresql://{stack.postgres}/warren"

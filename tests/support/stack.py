@@ -66,10 +66,10 @@ class Stack:
         self.network = f"{prefix}_network"
         self.http = httpx.Client(base_url=self.url, timeout=30, verify=self.trust)
 
-    def build(self, **settings: str) -> None:
-        """Build and start it, with more settings if need be, in place of what a killed run may have left."""
+    def build(self) -> None:
+        """Build and start it, in place of what a killed run may have left."""
         self.clear()
-        self.run("./build.sh", timeout=BUILD_TIMEOUT, **settings)
+        self.run("./build.sh", timeout=BUILD_TIMEOUT)
         if self.env["TLS"] == "on":
             self.trust.load_verify_locations(self.authority)
 
@@ -294,15 +294,13 @@ def docker_answers() -> bool:
 
 
 @contextmanager
-def running(stack: Stack, **settings: str) -> Iterator[Stack]:
+def running(stack: Stack) -> Iterator[Stack]:
     """Keep a stack running for the length of a block; its ledger must be sound at the end.
-
-    It is built with more settings, if some are given.
 
     WARREN_KEEP_STACK=1 leaves it there to be looked at.
     """
     try:
-        stack.build(**settings)
+        stack.build()
         yield stack
         stack.check_ledger()
     finally:
