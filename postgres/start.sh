@@ -9,7 +9,6 @@ if [[ ! -e $PGDATA ]]; then
 	# Builtin: the order of texts does not change with a newer Debian, for then indexes would be broken.
 	initdb --pgdata "$PGDATA.new" --data-checksums --encoding UTF8 --locale C.UTF-8 \
 		--locale-provider builtin --builtin-locale C.UTF-8 --auth-local peer --auth-host scram-sha-256
-	sync
 	mv "$PGDATA.new" "$PGDATA"
 fi
 

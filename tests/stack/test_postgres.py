@@ -8,7 +8,7 @@ import signal
 import stat
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.stack.test_cis import unmet
+from tests.stack import test_cis
 from tests.stack.test_scripts import container_ids
 from tests.support.clients import asking
 from tests.support.leaks import Search, of_containers, of_logs, of_processes, secrets_in
@@ -117,7 +117,7 @@ def test_every_kind_of_job_runs_and_is_found(stack: Stack) -> None:
 def test_it_is_as_closed_as_the_other_containers(stack: Stack) -> None:
     stack.wait_healthy(stack.postgres)
     details = stack.inspect(stack.postgres)
-    assert unmet(details) == set()
+    assert test_cis.unmet(details) == set()
     assert list(details["NetworkSettings"]["Networks"]) == [stack.network]
     assert stack.docker("exec", stack.postgres, "id", "-u") != "0"
     assert stack.ledger("SHOW data_checksums") == [("on",)]
@@ -127,6 +127,20 @@ def test_it_is_as_closed_as_the_other_containers(stack: Stack) -> None:
         refused = run(["docker", "exec", stack.postgres, *ask], check=False)
         assert refused.returncode == 2
         assert "no pg_hba.conf entry" in refused.stderr or "no password supplied" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        test_cis.test_4_1_an_image_has_an_ordinary_user,
+        test_cis.test_4_3_an_image_has_no_tools_for_others,
+        test_cis.test_4_6_an_image_says_how_it_is_checked,
+        test_cis.test_4_8_no_program_lends_the_rights_of_another_user,
+        test_cis.test_4_10_an_image_has_no_secret_in_its_settings_and_its_history,
+    ],
+)
+def test_its_image_is_like_the_others(stack: Stack, check: Callable[[Stack, str], None]) -> None:
+    check(stack, "postgres")
 
 
 def test_its_password_is_a_file_and_stands_nowhere_else(stack: Stack) -> None:
