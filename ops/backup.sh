@@ -54,6 +54,7 @@ main() {
 	[[ $keep =~ ^(0|[1-9][0-9]{0,4})$ ]] || die "not a number of backups: $keep" 'Give a whole number; 0 keeps all.'
 	folder=$(realpath --canonicalize-missing "${folder:-$WARREN_DIR/backups/$PREFIX}")
 	require_docker
+	if own_postgres; then require_running "$POSTGRES_CONTAINER"; fi
 	image_exists "${PREFIX}_flask" || die "there is no image ${PREFIX}_flask" 'Build the stack first: ./build.sh'
 	check_place DB_DIR
 	check_place EXPORTS_DIR

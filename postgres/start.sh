@@ -3,6 +3,12 @@
 set -Eeuo pipefail
 
 if [[ ! -e $PGDATA ]]; then
+	for other in "${PGDATA%/*}"/*; do
+		if [[ -e $other/PG_VERSION && $other != *.new ]]; then
+			echo "error: the volume has a ledger of PostgreSQL $(<"$other/PG_VERSION"), which this version does not read" >&2
+			exit 1
+		fi
+	done
 	# Under another name first, so that an interrupted start leaves no half of them.
 	rm -rf "$PGDATA.new"
 	# Whoever is this user in this container may do everything, and nobody else is an administrator: see pg_hba.conf.
