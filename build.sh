@@ -23,10 +23,12 @@ source "$WARREN_DIR/ops/secrets.sh"
 source "$WARREN_DIR/ops/tools.sh"
 # shellcheck source=ops/tls.sh
 source "$WARREN_DIR/ops/tls.sh"
+# shellcheck source=ops/cluster.sh
+source "$WARREN_DIR/ops/cluster.sh"
 
 usage() {
 	cat <<-HELP
-		Usage: ./build.sh [--install] [--refresh] [--take-over]
+		Usage: ./build.sh [--install] [--refresh] [--take-over] [--cluster ADDRESS|--no-cluster]
 
 		Builds the images, creates networks, volume and secrets, starts the containers in order, waits until
 		each is healthy and runs one job through all of them. Run it again after any change: it renews what
@@ -36,6 +38,9 @@ usage() {
 		  --refresh    ask Debian for updates of what is in the images, and build anew those that lack some
 		  --take-over  replace a stack of the same name that another folder of the project has built. Its containers,
 		               networks and broker data are removed; its ledger and its secrets stay where they are
+		  --cluster ADDRESS  let workers on other machines join, who reach this one at ADDRESS. Needs PostgreSQL. Once said, it
+		               stays so. Where the network changes, requests are answered 503 for some seconds; no job is lost
+		  --no-cluster be a stack of one machine again
 
 		Settings come from settings.sh; each can be given for one run: PORT=8010 ./build.sh
 	HELP
@@ -43,15 +48,21 @@ usage() {
 
 main() {
 	help_if_asked "$@"
-	local argument install=false refresh=false sboms
+	local install=false refresh=false sboms refused=''
 	take_over=false
-	for argument in "$@"; do
-		case $argument in
+	while (($#)); do
+		case $1 in
 		--install) install=true ;;
 		--refresh) refresh=true ;;
 		--take-over) take_over=true ;;
-		*) die "unknown argument: $argument" 'See: ./build.sh --help' ;;
+		--cluster)
+			CLUSTER_ADDRESS=${2:-nothing}
+			shift $(($# > 1))
+			;;
+		--no-cluster) CLUSTER_ADDRESS='' CLUSTER_ENCRYPTION=on ;;
+		*) die "unknown argument: $1" 'See: ./build.sh --help' ;;
 		esac
+		shift
 	done
 	if [[ $install == true ]]; then install_and_start_docker; fi
 	preflight
@@ -65,6 +76,11 @@ main() {
 	check_file_system "$(file_system_inside "$DB_DIR")" "$DB_DIR"
 	build_images
 	only_one_at_a_time
+	if docker network inspect "$NETWORK" >/dev/null 2>&1 && ! inner_network_fits; then
+		step 'workers and beat end, and put back what they cannot end' stop_role worker beat
+		refused=$(now_ms)
+		step 'the inner network changes: all that is in it stops' take_inner_network_away
+	fi
 	step 'networks, volumes, secrets' make_surroundings
 	if [[ $TLS == on ]]; then step 'certificate' bring_certificate; fi
 	if own_postgres; then step "$POSTGRES_CONTAINER" start_postgres; fi
@@ -77,7 +93,9 @@ main() {
 	# While another stack's build does the same, Docker refuses: then they go with the next build.
 	docker image prune --force --filter "label=warren.stack=$PREFIX" >/dev/null 2>&1 || true
 	choose_smoke_job
+	smoke_began=$(now_ms)
 	step "smoke check: one $smoke_kind job through Nginx, Flask, RabbitMQ and Celery" smoke_check
+	if [[ -n $refused ]]; then printf 'Requests were answered 503 for %d s at most.\n' $(((smoke_began - refused) / 1000 + 1)); fi
 	wait "$sboms" || die 'the stack runs, but what its images are made of could not be written' \
 		'The lines above say why. To try again: ops/sbom.sh'
 	say_goodbye
@@ -148,21 +166,11 @@ make_surroundings() {
 }
 
 make_networks_and_volumes() {
-	# --internal: nothing outside can reach this network, and nothing in it can get out.
-	make_network "$NETWORK" --internal
+	make_inner_network
 	make_network "$FRONT_NETWORK"
 	docker volume create "${STACK_LABELS[@]}" "$RABBITMQ_VOLUME"
 	docker volume create "${STACK_LABELS[@]}" "$PORT_VOLUME"
 	if own_postgres; then claim "$POSTGRES_VOLUME"; fi
-}
-
-# make_network NAME ARGUMENT...
-make_network() {
-	local name=$1
-	shift
-	if ! docker network inspect "$name" >/dev/null 2>&1; then
-		docker network create "${STACK_LABELS[@]}" "$@" "$name"
-	fi
 }
 
 # replace_other_home: remove what another folder of the project has made under this name. Its jobs are in its ledger,
@@ -339,6 +347,7 @@ say_goodbye() {
 		  ./stop.sh                            stop everything; the jobs stay
 	TEXT
 	if [[ $TLS == on && -z $TLS_CERT ]]; then how_to_trust; fi
+	tell_of_machines
 	if on_loopback; then return; fi
 	if [[ $AUTH == off ]]; then
 		warn 'AUTH is off, and other machines can reach the stack: everybody there may do everything.'

@@ -37,6 +37,9 @@ SECRETS_DIR=${SECRETS_DIR:-$WARREN_DIR/secrets/$PREFIX} # generated passwords, f
 LEDGER=${LEDGER:-}                                      # sqlite, or postgresql in a container of its own; empty: see below
 DATABASE_URL=${DATABASE_URL:-}                          # a PostgreSQL that is somewhere else
 
+# --- more machines than one (build.sh --cluster) ---------------------------------------------------
+CLUSTER_ENCRYPTION=${CLUSTER_ENCRYPTION:-} # on or off: what goes from machine to machine; empty: as before, at first on
+
 # --- what it is built from -----------------------------------------------------------------------
 BASE_IMAGE=${BASE_IMAGE:-}                                   # empty: debian:trixie-slim, or made by debootstrap
 DEBIAN_MIRROR=${DEBIAN_MIRROR:-http://deb.debian.org/debian} # where debootstrap finds Debian
@@ -155,3 +158,15 @@ if [[ -n $ACME_DIR ]]; then ACME_DIR=$(realpath --canonicalize-missing "$ACME_DI
 WARREN_UID=$EUID
 WARREN_GID=$(id --group)
 if [[ $EUID -eq 0 ]]; then WARREN_UID=10001 WARREN_GID=10001; fi
+
+# More machines than one: ops/cluster.sh writes these files. The first machine keeps the address at which others reach it,
+# and who made the Swarm.
+CLUSTER_ADDRESS='' encryption=on SWARM=found
+if [[ -r $SECRETS_DIR/cluster ]]; then read -r CLUSTER_ADDRESS encryption SWARM <"$SECRETS_DIR/cluster"; fi
+: "${CLUSTER_ENCRYPTION:=$encryption}"
+# Another one keeps what it was told by the first, which counts more than what is above.
+MACHINE='' MANAGER='' NOTICES=''
+if [[ -r $SECRETS_DIR/joined ]]; then
+	while IFS='=' read -r name value; do printf -v "$name" '%s' "$value"; done <"$SECRETS_DIR/joined"
+	CELERY_CONTAINER+=_$MACHINE
+fi

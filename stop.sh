@@ -9,6 +9,8 @@ source "$WARREN_DIR/ops/lib.sh"
 source "$WARREN_DIR/ops/ownership.sh"
 # shellcheck source=ops/containers.sh
 source "$WARREN_DIR/ops/containers.sh"
+# shellcheck source=ops/cluster.sh
+source "$WARREN_DIR/ops/cluster.sh"
 
 usage() {
 	cat <<-HELP
@@ -27,6 +29,11 @@ main() {
 	help_if_asked "$@"
 	[[ $# -eq 0 || $* == --purge ]] || die "unknown argument: $*" 'See: ./stop.sh --help'
 	require_docker
+	refuse_elsewhere
+	if [[ $* == --purge ]]; then
+		CLUSTER_ADDRESS=''
+		check_nobody_is_cut_off
+	fi
 	if [[ -z ${1:-} && -z $(containers_of) && -z $(networks_of) ]]; then
 		echo "Nothing of the stack $PREFIX is there."
 		return
@@ -46,6 +53,7 @@ purge() {
 		printf 'Its data was left alone: the stack %s belongs to the folder %s. Remove it from there.\n' "$PREFIX" "$1"
 		return
 	fi
+	leave_swarm
 	step "volumes $RABBITMQ_VOLUME $PORT_VOLUME" docker volume rm --force "$RABBITMQ_VOLUME" "$PORT_VOLUME"
 	for volume in "$PROMETHEUS_VOLUME" "$POSTGRES_VOLUME"; do
 		if [[ -n $(files_in "$volume") ]]; then step "volume $volume" docker volume rm "$volume"; fi
@@ -54,7 +62,7 @@ purge() {
 	purge_place 'ledger' "$DB_DIR" 'backend.db*'
 	rm -rf "$SBOM_DIR"
 	purge_place 'secrets' "$SECRETS_DIR" '*_password' rabbitmq_definitions.json 'database_url*' smtp_url 'notify_*' session_keys tools \
-		'authority.*' tls
+		'authority.*' tls cluster 'invitation*'
 }
 
 # purge_place WHAT FOLDER_OR_VOLUME PATTERN...: remove the files that match, or the volume, if they are this stack's.

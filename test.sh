@@ -7,7 +7,7 @@ source ops/lib.sh
 
 usage() {
 	cat <<-'HELP'
-		Usage: ./test.sh [--install] [unit|stack|browser|chaos ...] [--jobs N] [-- pytest arguments]
+		Usage: ./test.sh [--install] [unit|stack|browser|chaos|cluster ...] [--jobs N] [-- pytest arguments]
 		       ./test.sh fix
 
 		Runs the tests of the named kinds, or all of them:
@@ -15,6 +15,7 @@ usage() {
 		  stack    the real containers, as "warren_test" on a free port beside whatever runs
 		  browser  the pages in a real browser
 		  chaos    the stack under load while things break: a reduced set, or with --jobs all of it
+		  cluster  several machines, each an engine of its own on this one; needs root
 
 		Several kinds are run by two processes, each with stacks of its own.
 
@@ -46,7 +47,7 @@ main() {
 			options+=(--jobs "$2")
 			shift
 			;;
-		unit | stack | browser | chaos) kinds+=("$1") ;;
+		unit | stack | browser | chaos | cluster) kinds+=("$1") ;;
 		fix)
 			fix
 			return
@@ -60,7 +61,7 @@ main() {
 		shift
 	done
 
-	if ((${#kinds[@]} == 0)); then kinds=(unit stack browser chaos); fi
+	if ((${#kinds[@]} == 0)); then kinds=(unit stack browser chaos cluster); fi
 	if [[ $install == true ]]; then install_for "${kinds[@]}"; fi
 	# Tests mostly wait for containers. So two processes run them, each with other stacks (see tests/conftest.py).
 	if ((${#kinds[@]} > 1)); then options+=(--numprocesses 2 --no-loadscope-reorder); fi
@@ -93,6 +94,7 @@ install_for() {
 		if ! command -v chromium >/dev/null; then missing+=(chromium); fi
 		if ! command -v firefox-esr >/dev/null; then missing+=(firefox-esr); fi
 	fi
+	if [[ " $* " == *' cluster '* ]] && ! command -v ip >/dev/null; then missing+=(iproute2); fi
 	if ((${#missing[@]} > 0)); then
 		step 'package lists' apt-get update
 		step "packages: ${missing[*]}" apt-get install --yes --no-install-recommends "${missing[@]}"

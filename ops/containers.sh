@@ -229,7 +229,7 @@ remove_containers() {
 	remove_role flask
 	remove_role worker beat
 	remove_role rabbitmq
-	remove_role migrate backup restore move openssl
+	remove_role migrate backup restore move probe openssl
 	remove_role postgres
 }
 
@@ -247,9 +247,19 @@ stop_and_remove() {
 	docker rm "$@"
 }
 
+# make_network NAME ARGUMENT...
+make_network() {
+	local name=$1
+	shift
+	if ! docker network inspect "$name" >/dev/null 2>&1; then
+		docker network create "${STACK_LABELS[@]}" "$@" "$name"
+	fi
+}
+
+# remove_networks: but an overlay stays if it is to be used again, for workers on other machines are in it.
 remove_networks() {
 	local names
-	mapfile -t names < <(networks_of)
+	mapfile -t names < <(networks_of | if [[ -n $CLUSTER_ADDRESS ]]; then grep --invert-match --line-regexp --fixed-strings "$NETWORK"; else cat; fi)
 	if [[ ${#names[@]} -gt 0 ]]; then step "${names[*]}" docker network rm "${names[@]}"; fi
 }
 

@@ -35,6 +35,13 @@ describe() {
 		--restart unless-stopped --stop-timeout "$STOP_TIMEOUT"
 		--log-driver json-file --log-opt "max-size=$LOG_MAX_SIZE" --log-opt max-file=2
 	)
+	# In another inner network it has to be another container.
+	if [[ -n $(inner_network) ]]; then arguments+=(--label "warren.network=$(inner_network)"); fi
+}
+
+# inner_network: what it is in a few words, if it is an overlay; nothing for the bridge of one machine.
+inner_network() {
+	if [[ -n $CLUSTER_ADDRESS$MACHINE ]]; then printf 'overlay, encryption %s' "$CLUSTER_ENCRYPTION"; fi
 }
 
 # secret FILE TARGET: mount a file of SECRETS_DIR at /run/secrets/TARGET.
@@ -113,7 +120,7 @@ describe_migrate() {
 
 # pass_notices: say where notices go, if anywhere. Who sees a job fail notes it for them.
 pass_notices() {
-	local channels=''
+	local channels=$NOTICES # on another machine than the first
 	if [[ -s $SECRETS_DIR/notify_url ]]; then channels=webhook; fi
 	if [[ -s $SECRETS_DIR/notify_mail ]]; then channels+=${channels:+,}mail; fi
 	if [[ -n $channels ]]; then arguments+=(--env "NOTICES=$channels" --env "STACK=$PREFIX"); fi
@@ -168,7 +175,9 @@ describe_copying() {
 # What the three Python containers share: the ledger, the broker, their settings.
 describe_python() {
 	describe "$@"
-	arguments+=(--volume "$DB_DIR:/db" --env "BROKER_HOST=$RABBITMQ_CONTAINER")
+	arguments+=(--env "BROKER_HOST=$RABBITMQ_CONTAINER")
+	# The folders are those of the first machine.
+	if [[ -z $MACHINE ]]; then arguments+=(--volume "$DB_DIR:/db"); fi
 	secret database_url database_url
 	reach_ledger
 	pass BACKLOG_LIMIT MAX_DELIVERIES WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES AUDIT_EXPIRES STOP_TIMEOUT
@@ -210,8 +219,8 @@ describe_beat() {
 # describe_worker NAME QUEUES CONCURRENCY
 describe_worker() {
 	describe_python worker celery "$CELERY_MEMORY" "$NETWORK"
+	if [[ -z $MACHINE ]]; then arguments+=(--volume "$EXPORTS_DIR:/exports"); fi
 	arguments+=(
-		--volume "$EXPORTS_DIR:/exports"
 		# Whoever waits for an answer goes before the jobs. Idle processors are theirs all the same.
 		--cpu-shares "$CELERY_CPU_SHARES"
 		--label "warren.queues=$2" --label "warren.concurrency=$3"

@@ -4,18 +4,24 @@
 
 outdated=() # images that are built anew, whatever the cache has: see build.sh --refresh
 
-from_base=(--build-arg "BASE=$BASE" --build-arg "WARREN_UID=$WARREN_UID" --build-arg "WARREN_GID=$WARREN_GID")
+# start_from_base: what images that start from the base are told, in from_base.
+start_from_base() { from_base=(--build-arg "BASE=$BASE" --build-arg "WARREN_UID=$WARREN_UID" --build-arg "WARREN_GID=$WARREN_GID"); }
 
 # What Flask, Celery and Flower share. No label tells whose it is or which version: so it is the same image for every
 # stack, and its layers, as well as those on top of it, are made only once.
-build_python() { docker_build jobs "${PREFIX}_python" "${from_base[@]}"; }
+build_python() {
+	local from_base
+	start_from_base
+	docker_build jobs "${PREFIX}_python" "${from_base[@]}"
+}
 
 # build_image NAME: from the Dockerfile in that folder.
 build_image() {
-	local from=("${from_base[@]}") version
+	local from_base version
+	start_from_base
 	version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$WARREN_DIR/jobs/__init__.py")
-	case $1 in flask | celery | flower) from=(--build-arg "PYTHON_IMAGE=${PREFIX}_python") ;; esac
-	docker_build "$1" "${PREFIX}_$1" "${from[@]}" \
+	case $1 in flask | celery | flower) from_base=(--build-arg "PYTHON_IMAGE=${PREFIX}_python") ;; esac
+	docker_build "$1" "${PREFIX}_$1" "${from_base[@]}" \
 		--label "warren.stack=$PREFIX" --label "org.opencontainers.image.version=$version"
 }
 

@@ -7,6 +7,7 @@ MIN_DISK_MB=2000 # images of the first build, with room for the layers that are 
 preflight() {
 	check_settings
 	require_docker
+	check_cluster
 	check_owner DB_DIR
 	check_owner EXPORTS_DIR
 	check_owner SECRETS_DIR

@@ -13,6 +13,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/../settings.sh"
 source "$WARREN_DIR/ops/lib.sh"
 # shellcheck source=ops/tools.sh
 source "$WARREN_DIR/ops/tools.sh"
+# shellcheck source=ops/cluster.sh
+source "$WARREN_DIR/ops/cluster.sh"
 
 NAMES=(broker ledger session_keys tools notify_secret)
 
@@ -46,6 +48,7 @@ main() {
 	check_home
 	docker exec "$RABBITMQ_CONTAINER" test -e /usr/local/bin/learn_definitions ||
 		die 'the stack was built before its passwords could be renewed' 'Renew it with: ./build.sh'
+	if chosen broker ledger; then check_nobody_is_elsewhere 'workers on other machines would be locked out'; fi
 	only_one_at_a_time
 	check_settings
 

@@ -21,9 +21,9 @@ LOG_LINES = 30
 
 #: Folders whose tests share a stack of their own, so that one process runs all of them. From the other folders each
 #: process takes file by file: so both end at about the same time.
-IN_ONE_PIECE = ("chaos", "browser")
+IN_ONE_PIECE = ("chaos", "browser", "cluster")
 #: What takes longest comes first, the short ones at the end fill the gaps.
-ORDER = ("chaos", "browser", "stack", "unit")
+ORDER = ("chaos", "browser", "cluster", "stack", "unit")
 
 # Some machines are slow, so no example has a time limit. CI always runs the same examples: a run that fails then means
 # that the change broke something. At home each run tries new examples.

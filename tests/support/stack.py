@@ -111,7 +111,7 @@ class Stack:
 
     def docker(self, *arguments: str, check: bool = True, timeout: float = 60) -> str:
         """Run `docker` and return what it printed."""
-        return run(["docker", *arguments], check=check, timeout=timeout).stdout.strip()
+        return run(["docker", *arguments], env=self.env, check=check, timeout=timeout).stdout.strip()
 
     def containers(self) -> list[str]:
         """Return the names of all its containers, those of added workers and stopped ones included."""
@@ -134,7 +134,7 @@ class Stack:
             return False
         kind, *check = details["Config"]["Healthcheck"]["Test"]
         command = ["sh", "-c", *check] if kind == "CMD-SHELL" else check
-        return run(["docker", "exec", container, *command], check=False).returncode == 0
+        return run(["docker", "exec", container, *command], env=self.env, check=False).returncode == 0
 
     def wait_healthy(self, *containers: str, timeout: float = 60) -> None:
         """Wait until the containers (all by default) are healthy."""
@@ -155,7 +155,7 @@ class Stack:
 
     def logs(self, container: str, lines: int | str = "all") -> str:
         """Return the last lines of a container's log, both of its streams in order."""
-        return run(["docker", "logs", "--tail", str(lines), container], check=False, merge=True).stdout
+        return run(["docker", "logs", "--tail", str(lines), container], env=self.env, check=False, merge=True).stdout
 
     def broker_users(self, role: str) -> dict[str, str]:
         """Return RabbitMQ's users for a role, with their passwords, the newest last; mostly it is one."""

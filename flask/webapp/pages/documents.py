@@ -22,7 +22,7 @@ _ROOT = next(folder for folder in Path(__file__).parents if (folder / "README.md
 #: All pages, in the order of reading.
 DOCUMENTS = (
     "README",
-    *(f"docs/{name}" for name in ("tour", "api", "adding_a_job", "operations", "design")),
+    *(f"docs/{name}" for name in ("tour", "api", "adding_a_job", "operations", "beyond_one_machine", "design")),
     *(f"docs/{name}" for name in ("reliability", "security", "benchmarks")),
     "CONTRIBUTING",
     "CHANGELOG",

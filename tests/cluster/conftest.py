@@ -1,0 +1,94 @@
+"""Two machines: a stack on the first, and a second one that nobody knows yet."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.engines import Machine, machines, missing
+from tests.support.project import ROOT
+from tests.support.stack import PREFIX, Stack, run
+
+IMAGES = ("flask", "celery", "rabbitmq", "nginx", "postgres")
+BUILD_IMAGES = f"""
+set -Eeuo pipefail
+for part in settings.sh ops/lib.sh ops/images.sh ops/supply.sh; do source "$part"; done
+ops/base_image.sh
+build_python
+for name in {" ".join(IMAGES)}; do build_image "$name"; done
+build_supply
+"""
+
+
+class StackOnMachine(Stack):
+    """The scripts of the project on one of the machines, and the stack there, if there is one."""
+
+    def __init__(self, machine: Machine, folder: Path) -> None:
+        super().__init__(f"{PREFIX}_cluster", folder)
+        self.machine = machine
+        self.url = f"http://{machine.address}:{self.port}"
+        self.http = httpx.Client(base_url=self.url, timeout=30)
+        self.env |= machine.env | {"BIND_ADDRESS": machine.address, "AUTH": "off"} | CLASSIC
+
+
+#: Only the classic builder's layers can be carried to another engine and be used there again.
+CLASSIC = {"DOCKER_BUILDKIT": "0"}
+
+
+@dataclass
+class Cluster:
+    """What the tests have to do with."""
+
+    #: The machine with the stack, and the one that joins it.
+    first: StackOnMachine
+    second: StackOnMachine
+    #: A copy of the invitation that the second one has used.
+    copy: Path = Path()
+
+    @property
+    def stack(self) -> Stack:
+        return self.first
+
+
+@pytest.fixture(scope="session")
+def engines(docker_engine: None) -> None:
+    """Require what it takes to have several engines."""
+    lacks = missing()
+    if lacks and os.environ.get("CI") == "true":
+        pytest.fail(f"CI must run the tests of several machines, and there is no {lacks}", pytrace=False)
+    if lacks:
+        pytest.skip(f"several engines on one machine need {lacks}")
+
+
+@pytest.fixture(scope="module")
+def cluster(engines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    with machines(folder / "m", 2) as (first, second):
+        made = Cluster(StackOnMachine(first, folder / "first"), StackOnMachine(second, folder / "second"))
+        give_layers(first, made.stack)
+        try:
+            yield made
+            made.stack.check_ledger()
+        finally:
+            made.stack.remove()
+
+
+def give_layers(machine: Machine, stack: Stack) -> None:
+    """Build the images with the engine of this machine, which has most layers already, and carry them over.
+
+    The other engine cannot reach any registry. With all layers and where each comes from, it need not.
+    """
+    run(["bash", "-c", BUILD_IMAGES], env=stack.env | {"DOCKER_HOST": os.environ.get("DOCKER_HOST", "")}, timeout=900)
+    names = [f"{stack.prefix}_{name}" for name in (*IMAGES, "supply")]
+    layers = [run(["docker", "history", "--quiet", name]).stdout.split() for name in names]
+    base = run(["bash", "-c", "source ./settings.sh; printf %s $BASE"]).stdout
+    carry([base, *names, *{layer for found in layers for layer in found if layer != "<missing>"}], machine)
+
+
+def carry(images: list[str], to: Machine, source: dict[str, str] | None = None) -> None:
+    """Carry images from one engine to another, as docs/beyond_one_machine.md says."""
+    command = f"docker save {' '.join(images)} | DOCKER_HOST={to.env['DOCKER_HOST']} docker load"
+    run(["bash", "-o", "pipefail", "-c", command], env=source, cwd=ROOT, timeout=300)
