@@ -19,8 +19,8 @@ FILL = 20_000
 #: Seconds between two jobs: a million of them came in 28 hours.
 APART = 0.1
 
-#: Of a hundred jobs 40 are `heavy`, 30 `add`, 20 `text` and 10 `divide`, of which half have failed. A `text` has three of
-#: 10,000 words, the smaller numbers more often.
+#: Of a hundred jobs 40 are `heavy`, 30 `add`, 20 `text` and 10 `divide`, of which half have failed. A `text` has three
+#: of 10,000 words, the smaller numbers more often.
 _FILL = """
 WITH RECURSIVE n(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM n WHERE i < :last),
      u AS MATERIALIZED (
