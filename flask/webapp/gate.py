@@ -1,7 +1,7 @@
 """The gate that each request passes: who is asking, and may they?"""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from flask import Request, Response, g, request, session
@@ -56,7 +56,7 @@ def check_form() -> None:
 def _note_refusal() -> None:
     told = trail.entry(request.method.lower(), request.path, "The role was not enough.")
     if told is not None:
-        intake().write(lambda connection: audit.add(connection, replace(told, outcome="refused")))
+        intake().write(lambda connection: audit.add(connection, told._replace(outcome="refused")))
 
 
 def _identified(asked: Request) -> Actor | None:

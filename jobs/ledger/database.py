@@ -69,6 +69,11 @@ class Ledger:
         os.register_at_fork(after_in_child=self._after_fork)
 
     @property
+    def url(self) -> str:
+        """The database's address, with the password if there is one."""
+        return self._url.render_as_string(hide_password=False)
+
+    @property
     def file(self) -> Path | None:
         """The database's file, if it is SQLite's."""
         return self._file
@@ -151,8 +156,8 @@ class Ledger:
     def apart(self) -> Iterator[Connection]:
         """Yield a connection as :meth:`reading` does, for one user who keeps it: it is closed at the end."""
         with self._engine.connect() as connection:
-            connection.detach()
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.execution_options(isolation_level="AUTOCOMMIT").detach()
+            yield connection
 
     def dispose(self) -> None:
         """Close the pooled connections."""

@@ -23,7 +23,7 @@ from tests.support.stack import wait_until
 #: Where Debian's packages put the programs, of each version that is installed.
 PROGRAMS = Path("/usr/lib/postgresql")
 #: What the data may be lost for.
-QUICK = ("fsync=off", "full_page_writes=off", "autovacuum=off", "max_connections=400", "listen_addresses=")
+QUICK = ("fsync=off", "full_page_writes=off", "autovacuum=off", "deadlock_timeout=100ms", "max_connections=400", "listen_addresses=")
 #: A database that all migrations have gone over; those of the tests are copies of it.
 MIGRATED = "migrated"
 
