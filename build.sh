@@ -76,6 +76,7 @@ main() {
 	check_file_system "$(file_system_inside "$DB_DIR")" "$DB_DIR"
 	build_images
 	only_one_at_a_time
+	if [[ -n $CLUSTER_ADDRESS ]]; then step "Swarm at $CLUSTER_ADDRESS" make_swarm; fi
 	if docker network inspect "$NETWORK" >/dev/null 2>&1 && ! inner_network_fits; then
 		step 'workers and beat end, and put back what they cannot end' stop_role worker beat
 		refused=$(now_ms)
@@ -160,6 +161,7 @@ make_surroundings() {
 	claim "$DB_DIR"
 	claim "$EXPORTS_DIR"
 	make_secrets
+	remember_cluster
 	shopt -s nullglob # there may be no files yet
 	if [[ $DB_DIR == */* ]]; then give_to_containers "$DB_DIR" "$DB_DIR"/backend.db*; fi
 	if [[ $EXPORTS_DIR == */* ]]; then give_to_containers "$EXPORTS_DIR" "$EXPORTS_DIR"/*.csv; fi

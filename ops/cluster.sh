@@ -34,7 +34,7 @@ check_cluster() {
 		'To take the jobs of this stack along: ops/move_ledger.sh   A new stack begins with it: LEDGER=postgresql ./build.sh --cluster ...'
 	read -r state here < <(docker info --format '{{.Swarm.LocalNodeState}} {{.Swarm.NodeAddr}}')
 	case $state in
-	inactive) ;;
+	inactive) SWARM=made ;;
 	active)
 		is_manager || die 'this engine is a worker of another Swarm' 'To take it out of that: docker swarm leave'
 		[[ $here == "$CLUSTER_ADDRESS" ]] || die "this engine is in a Swarm already, with the address $here" \
@@ -75,20 +75,21 @@ inner_network_fits() {
 	[[ $found == "$(inner_network)" ]]
 }
 
+# make_swarm: of this one machine, for now.
+make_swarm() {
+	if ! is_manager; then docker swarm init --advertise-addr "$CLUSTER_ADDRESS" --listen-addr "$CLUSTER_ADDRESS:2377"; fi
+}
+
 # make_inner_network: nothing outside can reach it, and nothing in it can get out.
 make_inner_network() {
 	local options=(--internal)
-	if [[ -n $CLUSTER_ADDRESS ]]; then
-		if ! is_manager; then
-			docker swarm init --advertise-addr "$CLUSTER_ADDRESS" --listen-addr "$CLUSTER_ADDRESS:2377"
-			SWARM=made
-		fi
-		options+=(--driver overlay --attachable)
-		if [[ $CLUSTER_ENCRYPTION == on ]]; then options+=(--opt encrypted); fi
-	fi
+	if [[ -n $CLUSTER_ADDRESS ]]; then options+=(--driver overlay --attachable); fi
+	if [[ -n $CLUSTER_ADDRESS && $CLUSTER_ENCRYPTION == on ]]; then options+=(--opt encrypted); fi
 	make_network "$NETWORK" "${options[@]}"
-	keep_if_given cluster "${CLUSTER_ADDRESS:+$CLUSTER_ADDRESS $CLUSTER_ENCRYPTION $SWARM}"
 }
+
+# remember_cluster: for later builds.
+remember_cluster() { keep_if_given cluster "${CLUSTER_ADDRESS:+$CLUSTER_ADDRESS $CLUSTER_ENCRYPTION $SWARM}"; }
 
 # take_inner_network_away: stop what is in it, who accepts jobs first, and what they all use last. ./build.sh makes them
 # anew, for the other network.
@@ -136,7 +137,7 @@ invite() {
 	require_running "$CELERY_CONTAINER"
 	check_home
 	take_lock invitation || die 'another invitation is open' 'Wait until it is over, or end it with Ctrl-C.'
-	trap 'end_invitation "$file"' EXIT
+	trap end_invitation EXIT
 	trap 'exit 130' INT TERM
 	docker swarm join-token --quiet --rotate worker >/dev/null # of an invitation whose end was cut off
 	members=$(docker node ls --quiet)
@@ -160,7 +161,7 @@ invite() {
 }
 
 end_invitation() {
-	rm -f "$1" "$1.part"
+	rm -f "$SECRETS_DIR"/invitation{,.part}
 	docker swarm join-token --quiet --rotate worker >/dev/null
 }
 
@@ -170,7 +171,6 @@ invitation() {
 	printf '%s %s\n' prefix "$PREFIX" manager "$CLUSTER_ADDRESS" deadline "$1" encryption "$CLUSTER_ENCRYPTION" code "$(code)" \
 		token "$(docker swarm join-token --quiet worker)" \
 		image "$(docker image inspect --format '{{.Id}}' "${PREFIX}_celery")"
-	docker node ls --format '{{if eq .Status "Ready"}}{{.Hostname}}{{end}}' | short_names | sed 's/^/machine /'
 	printf 'setting %s\n' "WARREN_UID=$WARREN_UID" "WARREN_GID=$WARREN_GID"
 	# As the first worker has them, whatever the environment of this script says
 	IFS='|' names="${SHARED_SETTINGS[*]}"
@@ -216,15 +216,13 @@ join() {
 
 # read_invitation FILE: check it, and take it to pieces.
 read_invitation() {
-	local kind value deadline code here
+	local kind value deadline code
 	[[ -z $MACHINE ]] || die "this machine has joined already, at $MANAGER" \
 		'For more workers: ./launch_celery_worker.sh 2   To take up another version or other secrets: ./launch_celery_worker.sh --leave   and join again.'
 	[[ -r $1 ]] || die "there is no invitation $1" 'The first machine writes one: ./launch_celery_worker.sh --invite'
-	here=$(this_machine)
 	while read -r kind value; do
 		case $kind in
 		prefix | manager | deadline | encryption | code | token | image) printf -v "$kind" '%s' "$value" ;;
-		machine) [[ $value != "$here" ]] || die "there is a machine named $here already" 'Give this one another name, and restart its engine.' ;;
 		setting) take_setting "$value" ;;
 		secret) secrets+=("$value") ;;
 		*) die "$1 is not an invitation" 'The first machine writes one: ./launch_celery_worker.sh --invite' ;;
@@ -249,10 +247,8 @@ take_setting() {
 	settings+=("$1")
 }
 
-this_machine() { docker info --format '{{.Name}}' | short_names; }
-
-# short_names: of machines, as parts of names of containers.
-short_names() { sed 's/\..*//; s/[^A-Za-z0-9_-]/-/g; /^$/d'; }
+# this_machine: its name, as a part of names of containers.
+this_machine() { docker info --format '{{.Name}}' | sed 's/\..*//; s/[^A-Za-z0-9_-]/-/g'; }
 
 take_invitation() {
 	local one

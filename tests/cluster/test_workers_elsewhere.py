@@ -20,6 +20,9 @@ from tests.stack.test_scripts import container_ids
 from tests.support.project import ROOT
 from tests.support.stack import BUILD_TIMEOUT, wait_until
 
+#: Some of them build the stack two times.
+pytestmark = pytest.mark.timeout(2 * BUILD_TIMEOUT)
+
 
 def build(cluster: Cluster, *arguments: str, **settings: Any) -> subprocess.CompletedProcess[str]:
     return cluster.first.run("./build.sh", *arguments, timeout=BUILD_TIMEOUT, **settings)
