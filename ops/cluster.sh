@@ -199,7 +199,7 @@ check_no_exports() {
 join() {
 	local file=$1 prefix manager token image encryption settings=() secrets=()
 	read_invitation "$file"
-	trap 'echo "Nothing of it stays here."; forget' EXIT
+	trap 'forget >/dev/null; echo "Nothing of it stays here."' EXIT
 	trap 'exit 130' INT TERM
 	step 'secrets and settings' take_invitation
 	LEDGER='' DATABASE_URL='' # it is where the invitation says
@@ -279,8 +279,9 @@ join_swarm() {
 probe() {
 	local remedy='Between the machines these have to pass: 7946 by TCP and UDP, 4789 by UDP.'
 	if [[ $1 == on ]]; then
-		remedy+=" The network is encrypted: that needs ESP (IP protocol 50), and both kernels need ESP and AES-GCM. Without encryption, and only
-where nobody else can listen, on the first machine: CLUSTER_ENCRYPTION=off ./build.sh --cluster $manager"
+		remedy+="
+The network is encrypted: ESP (IP protocol 50) has to pass as well, and both kernels need ESP and AES-GCM.
+Without encryption, only where nobody else can listen. On the first machine: CLUSTER_ENCRYPTION=off ./build.sh --cluster $manager"
 	fi
 	describe probe celery 64m "$NETWORK"
 	arguments+=(--restart no --no-healthcheck)
@@ -305,8 +306,8 @@ forget() {
 	local names
 	mapfile -t names < <(containers_of)
 	if [[ ${#names[@]} -gt 0 ]]; then docker rm --force "${names[@]}"; fi
-	docker network rm "$FRONT_NETWORK" || true
-	if ! is_manager; then docker swarm leave || true; fi
+	docker network rm "$FRONT_NETWORK" 2>/dev/null || true # join may have failed before it made it
+	if [[ $(docker info --format '{{.Swarm.LocalNodeState}}') != inactive ]]; then docker swarm leave; fi
 	rm -f "$SECRETS_DIR"/{worker*_password,database_url,smtp_url,joined,.stack}
 	rmdir --ignore-fail-on-non-empty "$SECRETS_DIR"
 }
