@@ -14,9 +14,10 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import make_url
+from sqlalchemy import inspect, make_url
 
 from jobs.commands.migrate import upgrade
+from jobs.ledger.copying import NUMBERED
 from jobs.ledger.database import Ledger
 from tests.support.stack import wait_until
 
@@ -24,8 +25,6 @@ from tests.support.stack import wait_until
 PROGRAMS = Path("/usr/lib/postgresql")
 #: What the data may be lost for.
 QUICK = ("fsync=off", "full_page_writes=off", "autovacuum=off", "deadlock_timeout=100ms", "max_connections=400", "listen_addresses=")
-#: A database that all migrations have gone over; those of the tests are copies of it.
-MIGRATED = "migrated"
 
 
 def programs() -> Path | None:
@@ -39,31 +38,77 @@ class Server:
 
     def __init__(self, folder: Path, admin: psycopg.Connection) -> None:
         self._folder = folder
-        self._numbers = count(1)
         self._admin = admin
-        self._admin.execute(f"CREATE DATABASE {MIGRATED}")
-        made = Ledger(self.url(MIGRATED))
-        upgrade(made)
-        made.dispose()
+        self._numbers = count(1)
+        #: Databases that are as new. To make one takes much longer than to empty one.
+        self._unused: list[str] = []
+        with self._made("template0", keep=True) as self._migrated:
+            ledger = Ledger(self.url(self._migrated))
+            upgrade(ledger)
+            with ledger.reading() as connection:
+                tables = [name for name in inspect(connection).get_table_names() if name != "alembic_version"]
+            ledger.dispose()
+        restart = (f"ALTER SEQUENCE {column.table.name}_{column.name}_seq RESTART" for column in NUMBERED)
+        self._empty = "; ".join((*(f"DELETE FROM {name}" for name in tables), *restart))
 
     def url(self, database: str) -> str:
         """Return the address of a database, as Warren takes it."""
         return f"postgresql+psycopg://warren@/{database}?host={self._folder}"
 
     @contextmanager
-    def database(self, template: str = MIGRATED) -> Iterator[str]:
-        """Make a database, yield its address, and remove it. Without tables if the ``template`` is ``template0``."""
-        name = f"test_{next(self._numbers)}"
-        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    def database(self) -> Iterator[str]:
+        """Yield the address of a database with the current schema, and empty tables."""
+        if self._unused:
+            name = self._unused.pop()
+        else:
+            with self._made(self._migrated, keep=True) as name:
+                pass
         try:
             yield self.url(name)
         finally:
-            self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            self.end_sessions(self.url(name))
+            try:
+                with psycopg.connect(f"host={self._folder} user=warren dbname={name}") as connection:
+                    connection.execute(self._empty)
+            except psycopg.Error:  # the test has changed the schema
+                self._drop(name)
+            else:
+                self._unused.append(name)
+
+    @contextmanager
+    def empty_database(self) -> Iterator[str]:
+        """Make a database without tables, yield its address, and remove it."""
+        with self._made("template0") as name:
+            yield self.url(name)
 
     def end_sessions(self, url: str) -> None:
         """End all connections to a database, as when a network or a machine fails."""
+        end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+        self._admin.execute(end, [make_url(url).database])
+
+    @contextmanager
+    def outage(self, url: str) -> Iterator[None]:
+        """Let nobody use a database for a while."""
         name = make_url(url).database
-        self._admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        self._admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        self.end_sessions(url)
+        try:
+            yield
+        finally:
+            self._admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+    @contextmanager
+    def _made(self, template: str, *, keep: bool = False) -> Iterator[str]:
+        name = f"test_{next(self._numbers)}"
+        self._admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        try:
+            yield name
+        finally:
+            if not keep:
+                self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager
