@@ -271,7 +271,8 @@ def ended_last_in(connection: Connection, worker_name: str, limit: int) -> list[
     last = select(job.c.seq, job.c.worker).where(job.c.ended_at.is_not(None)).order_by(job.c.ended_at.desc())
     ended = last.limit(LAST_ENDED).subquery()
     # The id of a worker is its name, a slash and a random part.
-    here = select(ended.c.seq).where(ended.c.worker > f"{worker_name}/", ended.c.worker < f"{worker_name}0")
+    beginning = f"{worker_name}/"
+    here = select(ended.c.seq).where(func.substr(ended.c.worker, 1, len(beginning)) == beginning)
     newest = select(job).where(job.c.seq.in_(here)).order_by(job.c.ended_at.desc()).limit(limit)
     return _jobs(connection.execute(newest))
 

@@ -24,7 +24,14 @@ from tests.support.stack import wait_until
 #: Where Debian's packages put the programs, of each version that is installed.
 PROGRAMS = Path("/usr/lib/postgresql")
 #: What the data may be lost for.
-QUICK = ("fsync=off", "full_page_writes=off", "autovacuum=off", "deadlock_timeout=100ms", "max_connections=400", "listen_addresses=")
+QUICK = (
+    "fsync=off",
+    "full_page_writes=off",
+    "autovacuum=off",
+    "deadlock_timeout=100ms",
+    "max_connections=400",
+    "listen_addresses=",
+)
 
 
 def programs() -> Path | None:
@@ -121,7 +128,15 @@ def running(programs: Path) -> Iterator[Server]:
         shutil.chown(folder, user)
     data = folder / "data"
     as_user = {"user": user, "extra_groups": []} if user is not None else {}
-    create = [programs / "initdb", "--username=warren", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", data]
+    create = [
+        programs / "initdb",
+        "--username=warren",
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        "--no-sync",
+        data,
+    ]
     subprocess.run(create, check=True, capture_output=True, cwd=folder, **as_user)
     options = [f"--{option}" for option in (*QUICK, f"unix_socket_directories={folder}")]
     start = ["setpriv", "--pdeathsig", "INT", programs / "postgres", "-D", data, *options]
