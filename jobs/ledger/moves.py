@@ -32,8 +32,8 @@ _THIS_ATTEMPT = job.c.attempts == bindparam("attempt")
 
 # The moves of every job, prepared: building a statement takes longer than running it, and others wait for the lock.
 _INSERT = insert(job)
-# Of thousands of jobs that are marked, some are just being claimed. On PostgreSQL these are locked, and left alone: they
-# need no mark any more. Else two who lock the same jobs, in different order, could wait for each other.
+# Some of the jobs that are marked are just being claimed. On PostgreSQL these are locked, and left alone: they need no
+# mark any more. Otherwise two who lock the same jobs in another order could wait for each other.
 _TO_MARK = select(job.c.seq).where(_THE_JOB, job.c.due_at == bindparam("was_due")).with_for_update(skip_locked=True)
 _MARK_PUBLISHED = update(job).where(job.c.seq.in_(_TO_MARK)).values(due_at=None, published_at=bindparam("now"))
 _MARK_ALL_DUE = update(job).where(_WAITING, job.c.due_at.is_(None)).values(due_at=bindparam("now"))

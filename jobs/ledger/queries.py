@@ -389,7 +389,7 @@ def data_version(connection: Connection) -> object:
 
 def size_on_server(connection: Connection) -> int:
     """Return how many bytes a database of PostgreSQL takes."""
-    return connection.execute(select(func.pg_database_size(func.current_database()))).scalar_one()
+    return int(connection.execute(select(func.pg_database_size(func.current_database()))).scalar_one())
 
 
 def _per_queue(rows: Iterable[Row[Any]]) -> dict[str, int]:
