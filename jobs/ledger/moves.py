@@ -214,6 +214,8 @@ def retry_later(connection: Connection, job_id: str, error: str, due_at: float, 
 
 def cancel(connection: Connection, job_id: str) -> State | None:
     """End a job that has not ended; return the state it was in, or ``None`` if there was nothing to cancel."""
+    if "\0" in job_id:  # PostgreSQL refuses the very question
+        return None
     was = connection.execute(select(job.c.state).where(job.c.id == job_id).with_for_update()).scalar()
     moved = _cancel(connection, job.c.id == job_id)
     return State(was) if was is not None and moved else None
@@ -221,7 +223,8 @@ def cancel(connection: Connection, job_id: str) -> State | None:
 
 def withdraw(connection: Connection, job_id: str) -> bool:
     """End a job that no worker has claimed yet; ``False`` if it is too late for that."""
-    return _cancel(connection, (job.c.id == job_id) & (job.c.state == State.PENDING)) == 1
+    # PostgreSQL refuses a NUL character.
+    return "\0" not in job_id and _cancel(connection, (job.c.id == job_id) & (job.c.state == State.PENDING)) == 1
 
 
 def cancel_all(connection: Connection, seqs: Sequence[int]) -> int:
