@@ -173,10 +173,10 @@ in_turn() {
 	"${@:2}"
 }
 
-# ask NAMES: put the question, and read the answer into verb, what and why.
+# ask NAMES: put the question, with what was said last, and read the answer into verb, what and why.
 ask() {
 	if [[ -z $adviser ]]; then hire; fi
-	{ printf '%s\n' "$1" >&"$question"; } 2>/dev/null || true # if it has ended, its last words are still to be read
+	{ printf '%s\t%s\n' "$1" "$said" >&"$question"; } 2>/dev/null || true # if it has ended, its last words are still to be read
 	if IFS=$'\t' read -r -t "$PATIENCE" -u "$answer" verb what why && [[ -n $what ]]; then return; fi
 	trouble "waiting: ${verb:-no answer from $FLASK_CONTAINER}"
 	dismiss

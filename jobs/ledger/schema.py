@@ -168,6 +168,31 @@ worker = Table(
     Column("memory_limit", BigInteger),
 )
 
+#: The autoscaler that looked last: one row, or none if there was never one. See `autoscaler.Autoscaler`.
+autoscaler = Table(
+    "autoscaler",
+    metadata,
+    Column("started_at", Float, primary_key=True),
+    Column("seen_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("queues", Text, nullable=False),
+    Column("min_workers", Integer, nullable=False),
+    Column("max_workers", Integer, nullable=False),
+    Column("wait", Float, nullable=False),
+    Column("cooldown", Float, nullable=False),
+    Column("workers", Integer, nullable=False),
+    Column("wanted", Integer, nullable=False),
+)
+
+#: What it has said: the last hundred lines.
+autoscaler_line = Table(
+    "autoscaler_line",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
 #: A key that a client gave with a submission, so that sending it again does not make a second job.
 idempotency = Table(
     "idempotency",

@@ -10,7 +10,7 @@ from flask import Response, request
 
 from jobs import slots
 from jobs.catalogue import JOB_TYPES, QUEUES
-from jobs.ledger import audit, failures, queries, schedules
+from jobs.ledger import audit, autoscaler, failures, queries, schedules
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
 from jobs.windows import WINDOWS
@@ -135,7 +135,7 @@ def queues_page() -> Response:
     """Show the queues and the workers."""
     with ledger().reading() as connection:
         panel = panel_html(connection)
-    return show_page("queues.html", panel=panel, queue_names=list(QUEUES))
+    return show_page("queues.html", panel=panel, queue_names=list(QUEUES), only=list(QUEUES))
 
 
 def job_page(task_id: str) -> Response:
@@ -194,6 +194,7 @@ def queue_page(name: str) -> Response:
         sample=sample,
         rows=rows,
         queue_names=list(QUEUES),
+        only=[name],
         workers=takers(name),
         window=WINDOW_WORDS["24h"],
     )
@@ -212,6 +213,19 @@ def worker_page(name: str) -> Response:
         found = find_worker(connection, name)
         recent = recent_jobs(connection, found.worker)
     return show_page("worker.html", row=found, recent=recent)
+
+
+def autoscaler_page() -> Response:
+    """Show the autoscaler: whether it runs, its settings, and what it has said."""
+    with ledger().reading() as connection:
+        row, lines = autoscaler.find(connection), autoscaler.lines(connection)
+    return show_page(
+        "autoscaler.html",
+        row=row,
+        lines=lines,
+        queue_names=list(QUEUES),
+        only=row.queues.split(",") if row else list(QUEUES),
+    )
 
 
 def schedules_page(form: forms.Form | None = None) -> Response:
@@ -272,6 +286,7 @@ _PAGES: dict[str, Callable[..., Response]] = {
     "queues.show": queue_page,
     "workers.listing": workers_page,
     "workers.show": worker_page,
+    "autoscaler.show": autoscaler_page,
     "failures.listing": failures_page,
     "schedules.listing": schedules_page,
     "todos.listing": todos_page,
