@@ -135,7 +135,7 @@ def queues_page() -> Response:
     """Show the queues and the workers."""
     with ledger().reading() as connection:
         panel = panel_html(connection)
-    return show_page("queues.html", panel=panel, queue_names=list(QUEUES), only=list(QUEUES))
+    return show_page("queues.html", panel=panel, only=list(QUEUES))
 
 
 def job_page(task_id: str) -> Response:
@@ -193,7 +193,6 @@ def queue_page(name: str) -> Response:
         name=name,
         sample=sample,
         rows=rows,
-        queue_names=list(QUEUES),
         only=[name],
         workers=takers(name),
         window=WINDOW_WORDS["24h"],
@@ -223,7 +222,6 @@ def autoscaler_page() -> Response:
         "autoscaler.html",
         row=row,
         lines=lines,
-        queue_names=list(QUEUES),
         only=row.queues.split(",") if row else list(QUEUES),
     )
 
