@@ -8,6 +8,7 @@ from typing import Any
 
 from jobs.ledger.autoscaler import Autoscaler, Line
 from jobs.ledger.records import Attempt, AuditEntry, FailureGroup, Job, Priority, QueueSample, Schedule, Todo
+from jobs.ledger.reports import Report
 from jobs.states import State
 
 
@@ -52,6 +53,11 @@ def attempt_view(attempt: Attempt) -> dict[str, Any]:
         "ended_at": timestamp(attempt.ended_at),
         "error": attempt.error,
     }
+
+
+def report_view(report: Report) -> dict[str, Any]:
+    """Return what a run has reported of its progress."""
+    return vars(report) | {"at": timestamp(report.at)}
 
 
 def failure_view(group: FailureGroup) -> dict[str, Any]:

@@ -108,6 +108,20 @@ attempt = Table(
 )
 Index("attempt_ended", attempt.c.ended_at)
 
+#: What runs have reported of their progress: see `reports`.
+report = Table(
+    "report",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("run", Integer, primary_key=True, autoincrement=False),
+    # Which twentieth of its way the run had come to.
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("message", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 #: Where the exceptions of failed jobs came from: text for people, see `jobs.worker.trace`.
 traceback = Table(
     "traceback",

@@ -47,10 +47,22 @@ class AttemptView(BaseModel):
     error: str | None = Field(description="Why there had to be another: one sentence.")
 
 
+class ReportView(BaseModel):
+    """How far a run had come."""
+
+    run: int = Field(description="Which run: 1 is the first.")
+    at: Timestamp
+    percent: int
+    message: str
+
+
 class JobDetail(JobView):
     """Everything known about a job, with its past."""
 
     past_attempts: list[AttemptView] = Field(description="Runs that ended in another one, first to last.")
+    reports: list[ReportView] = Field(
+        description="What the runs told of their progress, first to last: at most 20 of each, evenly along its way."
+    )
     traceback: str | None = Field(description="Where its exception came from, if it failed by one.")
     retry_of: str | None = Field(description="The job that it repeats, if it is a retry.")
     retried_as: list[str] = Field(description="The jobs that repeat it, newest first, at most 20.")

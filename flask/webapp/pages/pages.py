@@ -146,13 +146,12 @@ def job_page(task_id: str) -> Response:
         # What a job repeats may be gone: it is the older of the two.
         repeats = queries.find(connection, job.retry_of) if job.retry_of else None
         done_by = audit.done_to(connection, task_id, limit=20)
-    moments = story.told(job, more.past)
     login = actor() is not None
     return show_page(
         "job.html",
         row=job,
-        moments=moments,
-        lanes=story.lanes(moments),
+        moments=story.told(job, more.past, more.reports),
+        lanes=story.lanes(story.told(job, more.past)),
         traceback=more.traceback,
         repeats=repeats,
         retried_as=more.retried_as,
