@@ -2,11 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, Field
 
-from jobs import question
-from jobs.catalogue import FAILURE_KEY
+from jobs.catalogue import FAILURE_KEY, Words
 from jobs.states import State
 from webapp.models.common import PageQuery, PriorityWord, TaskType, Timestamp
 
@@ -100,14 +98,6 @@ def _split(text: Any) -> Any:
     return text.split(",") if isinstance(text, str) else text
 
 
-def _readable(text: str) -> str:
-    try:
-        question.read(text)
-    except question.Unreadable as error:
-        raise PydanticCustomError("unreadable", "{reason}", {"reason": str(error)}) from None
-    return text
-
-
 class JobsQuery(PageQuery):
     """Query of the list of jobs."""
 
@@ -116,9 +106,8 @@ class JobsQuery(PageQuery):
         description="Only jobs in these states, separated by commas.",
     )
     task_type: TaskType | None = Field(None, description="Only jobs of this kind.")
-    q: Annotated[str, AfterValidator(_readable)] | None = Field(
+    q: Words | None = Field(
         None,
-        max_length=question.LONGEST,
         description="Only jobs that these words fit: what to look for in parameters, results and errors, the"
         " beginning of an id, states such as `failed`, and the fields `kind:`, `queue:`, `state:`, `worker:`, `id:`,"
         " `since:` and `until:`.",

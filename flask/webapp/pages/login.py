@@ -14,7 +14,7 @@ from webapp.auth import passwords, people, sessions, trail
 from webapp.auth.actor import actor
 from webapp.intake import intake
 from webapp.problems import Problem
-from webapp.rendering import render
+from webapp.rendering import duration, render
 
 blueprint = APIBlueprint("login", __name__, enable_openapi=False)
 
@@ -27,7 +27,7 @@ def page() -> Response:
 
 @blueprint.post("/login")
 def enter() -> Response:
-    """Let somebody in who knows the password. Raises a 429 problem after too many wrong ones."""
+    """Let somebody in who knows the password. After too many wrong ones the answer is 429, and says when to come back."""
     gate.check_form()
     name, password = request.form.get("name", "").strip(), request.form.get("password", "")
     counted_for = logins.subjects(name, trail.address())
@@ -35,11 +35,9 @@ def enter() -> Response:
         seconds = math.ceil(logins.wait(connection, counted_for))
         account = accounts.find(connection, name)
     if seconds > 0:
-        raise Problem(
-            429,
-            f"Too many wrong passwords. Try again in {seconds} s.",
-            headers={"Retry-After": str(seconds)},
-        )
+        answer = _form(429, name=name, error=f"Too many wrong passwords. Try again in {duration(seconds)}.")
+        answer.headers["Retry-After"] = str(seconds)
+        return answer
     if not passwords.is_right(password, account.password_hash if account else None) or account is None:
         told = _entry(name, "", "refused", "Wrong name or password.")
 

@@ -32,7 +32,7 @@ from webapp.operations import (
     list_todos,
 )
 from webapp.pages import curl, forms, story
-from webapp.pages.asked import address, asked_for, can_be_whole, list_query, possible, what_is_wrong
+from webapp.pages.asked import address, asked_for, list_query, possible, what_is_wrong
 from webapp.pages.fragments import around_html, following_html, newest_samples, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
 from webapp.paging import cursor_before
@@ -109,7 +109,7 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         asked=asked,
         address=partial(address, asked),
         possible=possible(query),
-        whole=can_be_whole(query) and found.jobs,
+        whole=bool(found.jobs),
         rows=rows_html(found.jobs),
         older=found.older,
         newer=cursor_before(found.jobs[0].seq) if found.jobs else None,
