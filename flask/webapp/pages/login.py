@@ -14,7 +14,7 @@ from webapp.auth import passwords, people, sessions, trail
 from webapp.auth.actor import actor
 from webapp.intake import intake
 from webapp.problems import Problem
-from webapp.rendering import duration, render
+from webapp.rendering import render
 
 blueprint = APIBlueprint("login", __name__, enable_openapi=False)
 
@@ -35,7 +35,8 @@ def enter() -> Response:
         seconds = math.ceil(logins.wait(connection, counted_for))
         account = accounts.find(connection, name)
     if seconds > 0:
-        answer = _form(429, name=name, error=f"Too many wrong passwords. Try again in {duration(seconds)}.")
+        again = f"{seconds} s" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
+        answer = _form(429, name=name, error=f"Too many wrong passwords. Try again in {again}.")
         answer.headers["Retry-After"] = str(seconds)
         return answer
     if not passwords.is_right(password, account.password_hash if account else None) or account is None:

@@ -1,0 +1,65 @@
+"""Draws the Mermaid texts of the documentation; ops/drawings.sh calls it and says how."""
+
+import re
+import sys
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+
+from tests.browser.support import OPTIONS, find_chromium
+from tests.support.drawings import drawings, mark
+from tests.support.project import ROOT
+
+#: Over the style of Mermaid's own. The names of colours are those of document_root/tokens.css.
+STYLE = """
+    & { color-scheme: light dark; }
+    text, tspan, .messageText, .labelText, .noteText, .actor > tspan { fill: {text}; stroke: none; }
+    .actor, rect.basic, .node rect, .labelBkg { fill: {card}; stroke: {field}; }
+    .actor-line { stroke: {line}; }
+    .messageLine0, .messageLine1, .transition { stroke: {quiet}; }
+    marker path, marker circle { fill: {quiet}; stroke: {quiet}; }
+    .note { fill: {hover}; stroke: {line}; }
+    .edgeLabel rect, .edgeLabel .background { fill: {ground}; opacity: 1; }
+    .state-start, .state-end, .node circle { fill: {quiet}; stroke: {quiet}; }
+"""
+
+_DRAW = """async ([text, style]) => {
+    mermaid.initialize({
+        startOnLoad: false, securityLevel: "strict", theme: "neutral", themeCSS: style, fontFamily: "sans-serif",
+        deterministicIds: true, htmlLabels: false, flowchart: { htmlLabels: false },
+        sequence: { useMaxWidth: false, mirrorActors: false, width: 104, height: 40, actorMargin: 16, messageMargin: 28 },
+        state: { useMaxWidth: false },
+    });
+    return (await mermaid.render("drawing", text)).svg;
+}"""
+
+
+def main() -> int:
+    """Draw all of them; return the exit code."""
+    program = find_chromium()
+    if program is None:
+        print("error: no Chromium is installed\n\nInstall it with: apt-get install chromium", file=sys.stderr)
+        return 1
+    style = _in_colours(STYLE)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(OPTIONS))
+        page = browser.new_page()
+        page.add_script_tag(path=sys.argv[1])
+        for path, text in drawings():
+            drawn: Any = page.evaluate(_DRAW, [text, style])
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(f"{mark(text)}\n{drawn}\n")
+            print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB")
+        browser.close()
+    return 0
+
+
+def _in_colours(style: str) -> str:
+    """Return the style with the colours of the site, each for light and for dark."""
+    tokens = (ROOT / "document_root" / "tokens.css").read_text()
+    colours = dict(re.findall(r"--([\w-]+): (light-dark\(.+?\));", tokens))
+    return re.sub(r"\{([a-z]+)\}", lambda name: colours[name[1]], style)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
