@@ -12,23 +12,22 @@ from tests.support.project import ROOT
 
 #: Over the style of Mermaid's own. The names of colours are those of document_root/tokens.css.
 STYLE = """
-    & { color-scheme: light dark; }
-    text, tspan, .messageText, .labelText, .noteText, .actor > tspan { fill: {text}; stroke: none; }
-    .actor, rect.basic, .node rect, .labelBkg { fill: {card}; stroke: {field}; }
-    .actor-line { stroke: {line}; }
+    text, tspan { fill: {text}; stroke: none; }
+    rect.actor, .node rect.basic { fill: {card}; stroke: {field}; filter: none; }
+    .actor-line { stroke: {field}; }
     .messageLine0, .messageLine1, .transition { stroke: {quiet}; }
     marker path, marker circle { fill: {quiet}; stroke: {quiet}; }
-    .note { fill: {hover}; stroke: {line}; }
-    .edgeLabel rect, .edgeLabel .background { fill: {ground}; opacity: 1; }
-    .state-start, .state-end, .node circle { fill: {quiet}; stroke: {quiet}; }
+    rect.note { fill: {hover}; stroke: {field}; filter: none; }
+    .edgeLabel rect { fill: {ground}; opacity: 1; }
+    .node circle, .node circle.state-start, .node path { fill: {quiet}; stroke: {quiet}; filter: none; }
 """
 
 _DRAW = """async ([text, style]) => {
     mermaid.initialize({
-        startOnLoad: false, securityLevel: "strict", theme: "neutral", themeCSS: style, fontFamily: "sans-serif",
-        deterministicIds: true, htmlLabels: false, flowchart: { htmlLabels: false },
-        sequence: { useMaxWidth: false, mirrorActors: false, width: 104, height: 40, actorMargin: 16, messageMargin: 28 },
-        state: { useMaxWidth: false },
+        startOnLoad: false, securityLevel: "strict", look: "classic", theme: "neutral", themeCSS: style,
+        fontFamily: "sans-serif", fontSize: 14, deterministicIds: true, htmlLabels: false,
+        sequence: { useMaxWidth: false, wrap: true, mirrorActors: false, width: 112, height: 40, actorMargin: 24 },
+        state: { useMaxWidth: false, htmlLabels: false },
     });
     return (await mermaid.render("drawing", text)).svg;
 }"""
@@ -48,6 +47,7 @@ def main() -> int:
         for path, text in drawings():
             drawn: Any = page.evaluate(_DRAW, [text, style])
             path.parent.mkdir(exist_ok=True)
+            drawn = drawn.replace("<svg ", '<svg color-scheme="light dark" ', 1)
             path.write_text(f"{mark(text)}\n{drawn}\n")
             print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB")
         browser.close()
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def _in_colours(style: str) -> str:
-    """Return the style with the colours of the site, each for light and for dark."""
+    """Return the style with the colours of the site: each for light and for dark, as the page that shows the drawing."""
     tokens = (ROOT / "document_root" / "tokens.css").read_text()
     colours = dict(re.findall(r"--([\w-]+): (light-dark\(.+?\));", tokens))
     return re.sub(r"\{([a-z]+)\}", lambda name: colours[name[1]], style)

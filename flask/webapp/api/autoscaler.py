@@ -16,6 +16,6 @@ blueprint = APIBlueprint("autoscaler", __name__, tag="Service")
 @blueprint.output(AutoscalerView)
 @blueprint.doc(summary="The autoscaler: whether it runs, its settings, what it said", responses=error_responses(503))
 def show() -> Response:
-    """Return how the autoscaler stands, as the ledger knows it. One that was never started has neither settings nor times."""
+    """Return how the autoscaler stands, as the ledger knows it; if it was never started, without settings and times."""
     with ledger().reading() as connection:
         return jsonify(autoscaler_view(autoscaler.find(connection), autoscaler.lines(connection)))

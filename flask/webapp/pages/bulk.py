@@ -38,7 +38,9 @@ def choose(action: str) -> Response:
     with ledger().reading() as connection:
         jobs = bulk.count(connection, _chosen(action, query, now))
     if jobs is None:
-        raise Problem(422, f"There are too many jobs to look for {query.q!r} in all of them. Add a time such as since:1h.")
+        raise Problem(
+            422, f"There are too many jobs to look for {query.q!r} in all of them. Add a time such as since:1h."
+        )
     return show_page(
         "confirm.html",
         action=action,

@@ -33,7 +33,11 @@ def test_of_each_twentieth_the_first_report_is_kept_and_of_the_beginning_none(le
 
 def test_each_run_has_reports_of_its_own_and_one_that_is_over_has_no_more(ledger: Ledger) -> None:
     (job_id,) = begun(ledger)
-    told: list[dict[str, Any]] = [{"percent": 50, "message": "x" * 1000}, {"percent": 50}, {"percent": 60, "message": 7}]
+    told: list[dict[str, Any]] = [
+        {"percent": 50, "message": "x" * 1000},
+        {"percent": 50},
+        {"percent": 60, "message": 7},
+    ]
     with ledger.writing() as connection:
         moves.report_progress(connection, job_id, 1, told[0])
         moves.retry_later(connection, job_id, "Not yet.", 0, attempt=1)

@@ -83,9 +83,7 @@ def test_all_jobs_of_a_list_are_those_that_were_there_before(client: FlaskClient
         ("hours", 0),
     ],
 )
-def test_all_jobs_that_were_searched_for_are_meant(
-    client: FlaskClient, ledger: Ledger, words: str, count: int
-) -> None:
+def test_all_jobs_that_were_searched_for_are_meant(client: FlaskClient, ledger: Ledger, words: str, count: int) -> None:
     job = add(ledger, params={"seconds": 7})
     add(ledger, State.REVOKED, params={"seconds": 7})
     answer = client.post("/flask/ui/jobs/cancel", query_string={"q": words}, data={"all": "yes"}, headers=BROWSER)
