@@ -12,13 +12,16 @@ from tests.support.project import ROOT
 
 #: Over the style of Mermaid's own. The names of colours are those of document_root/tokens.css.
 STYLE = """
-    text, tspan { fill: {text}; stroke: none; }
+    text, tspan { fill: {text} !important; stroke: none; }
+    .node .label { transform: translateY(-9.5px); }
+    .node text { text-anchor: middle; }
     rect.actor, .node rect.basic { fill: {card}; stroke: {field}; filter: none; }
-    .actor-line { stroke: {field}; }
+    .actor-line { stroke: {line} !important; stroke-width: 1px; }
+    .messageText { stroke: {ground} !important; stroke-width: 5px; paint-order: stroke; }
     .messageLine0, .messageLine1, .transition { stroke: {quiet}; }
-    marker path, marker circle { fill: {quiet}; stroke: {quiet}; }
+    marker path { fill: {quiet} !important; stroke: {quiet} !important; }
     rect.note { fill: {hover}; stroke: {field}; filter: none; }
-    .edgeLabel rect { fill: {ground}; opacity: 1; }
+    .edgeLabel rect { fill: {ground} !important; opacity: 1 !important; }
     .node circle, .node circle.state-start, .node path { fill: {quiet}; stroke: {quiet}; filter: none; }
 """
 
@@ -47,7 +50,7 @@ def main() -> int:
         for path, text in drawings():
             drawn: Any = page.evaluate(_DRAW, [text, style])
             path.parent.mkdir(exist_ok=True)
-            drawn = drawn.replace("<svg ", '<svg color-scheme="light dark" ', 1)
+            drawn = drawn.replace("<svg ", '<svg style="color-scheme: light dark" ', 1)
             path.write_text(f"{mark(text)}\n{drawn}\n")
             print(f"{path.relative_to(ROOT)}  {path.stat().st_size / 1000:.0f} kB")
         browser.close()
