@@ -22,8 +22,8 @@ COUNT_FOR = 2.0
 def matching(connection: Connection, chosen: CancelFilter | RetryFilter, by: str) -> Sequence[int]:
     """Return the ``seq`` of all jobs that can be cancelled, or run again, and match, in any order.
 
-    ``by`` is the id of the job that asks: only jobs that were accepted before it count, and none that act on others. Times in
-    words are counted back from when it was accepted.
+    ``by`` is the id of the job that asks: only jobs that were accepted before it count, and none that act on others.
+    Times in words are counted back from when it was accepted.
 
     Of a group of failures, jobs that were run again before are left out. Those that fail again are in the same group:
     so without this, the group would be twice as large each time that all of it is run again.

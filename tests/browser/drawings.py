@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def _in_colours(style: str) -> str:
-    """Return the style with the colours of the site: each for light and for dark, as the page that shows the drawing."""
+    """Return the style with the colours of the site, each for a light and for a dark page."""
     tokens = (ROOT / "document_root" / "tokens.css").read_text()
     colours = dict(re.findall(r"--([\w-]+): (light-dark\(.+?\));", tokens))
     return re.sub(r"\{([a-z]+)\}", lambda name: colours[name[1]], style)
