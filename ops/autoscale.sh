@@ -71,6 +71,7 @@ main() {
 	trap 'goodbye 130' INT
 	trap 'goodbye 143' TERM
 	trap '' PIPE # an adviser that has ended is started again
+	printf -v started '%(%s)T' -1
 	log=$(mktemp)
 	trap 'rm -f "$log"' EXIT
 	said='' adviser=''
@@ -188,7 +189,7 @@ hire() {
 	coproc ADVISER {
 		exec docker exec --interactive --env PROMETHEUS_MULTIPROC_DIR=/tmp/metrics "$FLASK_CONTAINER" \
 			python -m jobs.commands.autoscale --min "$min" --max "$max" --queues "$queues" --wait "$wait" \
-			--cooldown "$cooldown" {autoscaler}<&- 2>&1
+			--cooldown "$cooldown" --started "$started" {autoscaler}<&- 2>&1
 	}
 	adviser=$ADVISER_PID
 	exec {question}>&"${ADVISER[1]}" {answer}<&"${ADVISER[0]}"

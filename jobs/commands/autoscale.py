@@ -59,9 +59,9 @@ def look(limits: Limits, removable: list[str]) -> Situation:
 class Adviser:
     """Answers questions, and tells Prometheus and the ledger what it has answered."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, started_at: float) -> None:
         self._limits = limits
-        self._started_at = time.time()
+        self._started_at = started_at
         # What was told last: the change that was to be made, and what hindered it.
         self._change: tuple[int, tuple[str, ...]] = (0, ())
         self._trouble = ""
@@ -137,6 +137,7 @@ def main() -> int:
     parser.add_argument("--queues", default=",".join(QUEUES), metavar="QUEUE,...")
     parser.add_argument("--wait", type=float, default=15, metavar="SECONDS")
     parser.add_argument("--cooldown", type=float, default=120, metavar="SECONDS")
+    parser.add_argument("--started", type=float, default=time.time(), metavar="SECONDS", help="when the script was")
     chosen = parser.parse_args()
     limits = Limits(
         queues=tuple(chosen.queues.split(",")),
@@ -145,7 +146,7 @@ def main() -> int:
         wait=chosen.wait,
         cooldown=chosen.cooldown,
     )
-    adviser = Adviser(limits)
+    adviser = Adviser(limits, chosen.started)
     for line in sys.stdin:
         adviser.advise(line)
     adviser.end()

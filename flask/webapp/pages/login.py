@@ -27,7 +27,7 @@ def page() -> Response:
 
 @blueprint.post("/login")
 def enter() -> Response:
-    """Let somebody in who knows the password. After too many wrong ones the answer is 429, and says how long to wait."""
+    """Let somebody in who knows the password. After too many wrong ones the answer is 429, and when to come back."""
     gate.check_form()
     name, password = request.form.get("name", "").strip(), request.form.get("password", "")
     counted_for = logins.subjects(name, trail.address())
