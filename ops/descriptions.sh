@@ -207,7 +207,7 @@ describe_port() {
 		--publish "$BIND_ADDRESS:$PORT:8080"
 		--mount "type=bind,source=$WARREN_DIR/nginx,target=/etc/warren,readonly"
 		--volume "$PORT_VOLUME:/run/warren"
-		--health-cmd 'timeout 3 /etc/warren/port.py borrow true' --health-interval 5s
+		--health-cmd 'timeout 3 /etc/warren/port.py borrow true' --health-interval 10s
 	)
 	command=(/etc/warren/port.py hold 8080)
 	if [[ -n $HTTP_PORT ]]; then

@@ -1,7 +1,7 @@
 """The gate that each request passes: who is asking, and may they?"""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from flask import Request, Response, g, request, session
@@ -56,7 +56,7 @@ def check_form() -> None:
 def _note_refusal() -> None:
     told = trail.entry(request.method.lower(), request.path, "The role was not enough.")
     if told is not None:
-        intake().write(lambda connection: audit.add(connection, replace(told, outcome="refused")))
+        intake().write(lambda connection: audit.add(connection, told._replace(outcome="refused")))
 
 
 def _identified(asked: Request) -> Actor | None:
@@ -85,7 +85,8 @@ def _find(shown: str) -> _Program | None:
     if token is None:
         return None
     if not token.expired and (token.last_used_at or 0) < time.time() - tokens.USED_EVERY:
-        intake().write(lambda connection: tokens.note_use(connection, token.name))
+        # Reading needs no ledger that can be written. If this fails, the next look at the token tries again.
+        intake().write_later(lambda connection: tokens.note_use(connection, token.name))
     actor = Actor(
         who=f"token {token.name}",
         role=Role.of(token.role),

@@ -133,4 +133,4 @@ def todo_view(todo: Todo) -> dict[str, Any]:
 
 def audit_view(entry: AuditEntry) -> dict[str, Any]:
     """Return what somebody did."""
-    return vars(entry) | {"at": timestamp(entry.at)}
+    return entry._asdict() | {"at": timestamp(entry.at)}

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from jobs import identity
 from jobs.states import ENDED, RETRYABLE, RUNNING, State
@@ -421,10 +421,10 @@ class Allowance:
     renewed_in: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class AuditEntry:
-    """Somebody did something, or tried to."""
+class AuditEntry(NamedTuple):
+    """Somebody did something, or tried to. A tuple, because one is made for each submission."""
 
+    at: float
     #: A person by name, or ``token NAME``.
     who: str
     #: Empty for somebody who has not logged in.
@@ -439,4 +439,3 @@ class AuditEntry:
     outcome: str = "done"
     #: One plain sentence, or nothing.
     detail: str = ""
-    at: float = field(default_factory=time.time)

@@ -114,7 +114,7 @@ def run(subject: Subject, fault: Fault, plan: Plan) -> Run:
 
 def is_well(stack: Stack) -> bool:
     """Tell whether every container is healthy, the health page says so, and a job that is sent now is done."""
-    if not all(stack.health(container) == "healthy" for container in stack.containers()):
+    if not all(map(stack.is_healthy, stack.containers())):
         return False
     if stack.http.get("/flask/healthz/background").status_code != 200:
         return False

@@ -97,7 +97,7 @@ def rabbitmq_killed(scene: Scene) -> None:
 
 @fault("RabbitMQ's data wiped, and `kill -9`", strikes=2)
 def rabbitmq_wiped(scene: Scene) -> None:
-    wait_until(lambda: scene.stack.health(scene.stack.rabbitmq) == "healthy", 90, "RabbitMQ is back")
+    scene.stack.wait_healthy(scene.stack.rabbitmq, timeout=90)
     scene.stack.docker("exec", scene.stack.rabbitmq, "bash", "-c", "rm -rf /var/lib/rabbitmq/mnesia")
     scene.stack.kill(scene.stack.rabbitmq)
 

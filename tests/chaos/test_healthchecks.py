@@ -13,4 +13,4 @@ def test_a_worker_whose_pool_respawns_for_ever_is_unhealthy_until_it_works_again
         stack.docker("exec", worker, "rm", "/tmp/die_young")
         task_id = stack.submit("add", a=1, b=2)
         stack.wait_state(task_id, "SUCCESS", timeout=60)
-        stack.wait_healthy(worker)
+        wait_until(lambda: stack.health(worker) == "healthy", 60, "the worker is healthy")

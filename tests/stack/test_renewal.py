@@ -27,7 +27,7 @@ def test_all_containers_are_renewed_and_no_request_fails(stack: Stack) -> None:
 
 
 #: A change that only these containers get, and do not survive: what they need is more. A container has to be healthy
-#: within HEALTH_TIMEOUT, and the first healthcheck comes after 3 s.
+#: within HEALTH_TIMEOUT.
 CHANGES: dict[str, tuple[dict[str, Any], str, str]] = {
     "nginx": ({"NGINX_MEMORY": "6m"}, "nginx_container_new", "The earlier {} goes on."),
     "flask": ({"WEB_THREADS": "3", "HEALTH_TIMEOUT": "1"}, "not healthy after 1 s", "The earlier {} goes on."),

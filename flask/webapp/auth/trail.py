@@ -1,7 +1,7 @@
 """Writing down who did what, in the same transaction as the change itself. Nothing where nobody has to log in."""
 
+import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
 
 from flask import request
@@ -20,6 +20,7 @@ def entry(action: str, subject: str, detail: str = "") -> AuditEntry | None:
     if asking is None:
         return None
     return AuditEntry(
+        at=time.time(),
         who=asking.who,
         role=asking.role.word,
         address=address(),
@@ -37,7 +38,7 @@ def noted(action: str, subject: str, work: Callable[[Connection], T], detail: st
 
     def both(connection: Connection) -> T:
         value = work(connection)
-        audit.add(connection, replace(told, outcome="refused") if value is None or value is False else told)
+        audit.add(connection, told._replace(outcome="refused") if value is None or value is False else told)
         return value
 
     return both
@@ -46,7 +47,13 @@ def noted(action: str, subject: str, work: Callable[[Connection], T], detail: st
 def by_script(script: str, action: str, subject: str, detail: str = "") -> AuditEntry:
     """Return what the audit is to say of a script of the machine: whoever may run it may do everything."""
     return AuditEntry(
-        who=script, role=Role.ADMIN.word, address="the machine", action=action, subject=subject, detail=detail
+        at=time.time(),
+        who=script,
+        role=Role.ADMIN.word,
+        address="the machine",
+        action=action,
+        subject=subject,
+        detail=detail,
     )
 
 

@@ -1,6 +1,7 @@
 """The pages where people log in and out, and change their password."""
 
 import math
+import time
 
 from apiflask import APIBlueprint
 from flask import Response, request
@@ -118,7 +119,14 @@ def _myself() -> str:
 
 def _entry(name: str, role: str, outcome: str, detail: str) -> AuditEntry:
     return AuditEntry(
-        who=name[:80], role=role, address=trail.address(), action="login", subject="", outcome=outcome, detail=detail
+        at=time.time(),
+        who=name[:80],
+        role=role,
+        address=trail.address(),
+        action="login",
+        subject="",
+        outcome=outcome,
+        detail=detail,
     )
 
 

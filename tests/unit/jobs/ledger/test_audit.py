@@ -1,6 +1,5 @@
 """Who did what: pages of it, all of it in order, and the end of old entries."""
 
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import event
@@ -13,7 +12,7 @@ ENTRY = AuditEntry(who="ann", role="operator", address="10.0.0.1", action="cance
 
 
 def test_entries_are_listed_newest_first_page_by_page_and_exported_oldest_first(ledger: Ledger) -> None:
-    entries = [replace(ENTRY, subject=str(number), who="ann" if number % 2 else "ben") for number in range(7)]
+    entries = [ENTRY._replace(subject=str(number), who="ann" if number % 2 else "ben") for number in range(7)]
     with ledger.writing() as connection:
         audit.add(connection, *entries)
     with ledger.reading() as connection:
@@ -26,10 +25,10 @@ def test_entries_are_listed_newest_first_page_by_page_and_exported_oldest_first(
 
 
 def test_what_was_done_to_a_job_is_found_without_a_walk_through_all_submissions(ledger: Ledger) -> None:
-    submitted = replace(ENTRY, action="submit")
-    refused = replace(ENTRY, outcome="refused")
+    submitted = ENTRY._replace(action="submit")
+    refused = ENTRY._replace(outcome="refused")
     with ledger.writing() as connection:
-        audit.add(connection, submitted, ENTRY, refused, replace(ENTRY, subject="b"), replace(ENTRY, action="retry"))
+        audit.add(connection, submitted, ENTRY, refused, ENTRY._replace(subject="b"), ENTRY._replace(action="retry"))
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -46,7 +45,7 @@ def test_what_was_done_to_a_job_is_found_without_a_walk_through_all_submissions(
 
 def test_old_entries_are_removed_and_newer_ones_stay(ledger: Ledger) -> None:
     with ledger.writing() as connection:
-        audit.add(connection, *(replace(ENTRY, at=float(number)) for number in range(500)))
+        audit.add(connection, *(ENTRY._replace(at=float(number)) for number in range(500)))
     assert expiry.remove_old(ledger, 0, budget=60, audited_before=450.0) == 450
     with ledger.reading() as connection:
         assert [entry.at for _, entry in audit.after(connection, 0, 1000)] == [float(n) for n in range(450, 500)]
