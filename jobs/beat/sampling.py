@@ -11,6 +11,7 @@ import time
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.beat.health import HealthWatch
+from jobs.beat.leadership import Leadership
 from jobs.broker.sampler import Sampler
 from jobs.ledger import samples
 from jobs.ledger.database import ledger
@@ -21,21 +22,23 @@ logger = logging.getLogger(__name__)
 INTERVAL = 2.0
 
 
-def start_recording() -> None:
-    """Start the thread."""
-    threading.Thread(target=_record, name="sampling", daemon=True).start()
+def start_recording(leadership: Leadership) -> None:
+    """Start the thread. It records while this beat leads."""
+    threading.Thread(target=_record, args=(leadership,), name="sampling", daemon=True).start()
 
 
-def _record() -> None:
-    sampler = None
-    watch = HealthWatch()
+def _record(leadership: Leadership) -> None:
+    sampler, watch = None, HealthWatch()
     while True:
         try:
-            sampler = sampler or Sampler()
-            taken = sampler.sample()
-            with ledger().writing(durable=False) as connection:
-                samples.record(connection, taken)
-            watch.look(sampler.trouble, taken)
+            if leadership.is_ours:
+                sampler = sampler or Sampler()
+                taken = sampler.sample()
+                with ledger().writing(durable=False) as connection:
+                    samples.record(connection, taken)
+                watch.look(sampler.trouble, taken)
+            else:
+                sampler, watch = None, HealthWatch()
         except SQLAlchemyError as error:
             watch.ledger_failed()
             logger.warning("the queues cannot be recorded: %s", error)

@@ -13,6 +13,8 @@
 
 Beside the ticks, a thread records what the queues look like (:mod:`jobs.beat.sampling`), and others send notices, if
 somebody has asked for them (:mod:`jobs.beat.notifying`).
+
+If there are several beats, one of them does all that, and the others wait (:mod:`jobs.beat.leadership`).
 """
 
 import time
@@ -26,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from jobs import exports, heartbeat
 from jobs.app import app as celery_app
 from jobs.beat import notifying, recurring, sampling
+from jobs.beat.leadership import Leadership
 from jobs.beat.summing import Summing
 from jobs.broker.depths import BrokerUnavailable, queue_depths
 from jobs.broker.publisher import NotPublished, Publisher, tell_published
@@ -57,6 +60,7 @@ class LedgerScheduler(Scheduler):
     """Celery Beat on the ledger."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._leadership = Leadership(ledger())
         self._publisher = Publisher(celery_app)
         self._last_watch: float | None = None
         self._watching_since = time.monotonic()
@@ -75,25 +79,30 @@ class LedgerScheduler(Scheduler):
     def setup_schedule(self) -> None:
         """Begin. Celery makes a second scheduler as well, for its banner, and never calls this one of it."""
         super().setup_schedule()
-        sampling.start_recording()
+        sampling.start_recording(self._leadership)
         notifying.start_sending()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Do what is due; return the seconds until the next look."""
-        delay: float = super().tick(*args, **kwargs)
+        delay = TICK
         try:
-            self._retire_dead_workers()
-            self._compare_with_broker()
-            recurring.make_jobs()
-            self._publish_due()
-            self._summing.look()
-            self._remove_old()
-            self._remove_expired_files()
-            self._index_words()
+            if self._leadership.seek():
+                delay = min(delay, super().tick(*args, **kwargs))
+                self._do_duties()
             heartbeat.beat()
         except SQLAlchemyError as error:
             logger.warning("the ledger cannot be used: %s", error)
-        return min(delay, TICK)
+        return delay
+
+    def _do_duties(self) -> None:
+        self._retire_dead_workers()
+        self._compare_with_broker()
+        recurring.make_jobs()
+        self._publish_due()
+        self._summing.look()
+        self._remove_old()
+        self._remove_expired_files()
+        self._index_words()
 
     def _publish_due(self) -> None:
         until = time.monotonic() + PUBLISH_BUDGET

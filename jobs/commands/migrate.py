@@ -8,7 +8,7 @@ from alembic.config import Config
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.ledger.database import Ledger
+from jobs.ledger.database import Ledger, take_turn
 from jobs.settings import settings
 
 #: Where Alembic finds them.
@@ -24,6 +24,7 @@ def upgrade(ledger: Ledger, revision: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with ledger.writing() as connection:
+        take_turn(connection)  # another machine may be about to do the same
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from jobs.ledger.database import take_turn
 from jobs.ledger.records import Account
 from jobs.ledger.schema import account
 
 
 def add(connection: Connection, name: str, password_hash: str, role: str) -> bool:
     """Write an account; ``False`` if the name is taken."""
+    take_turn(connection)
     if find(connection, name) is not None:
         return False
     connection.execute(

@@ -9,12 +9,16 @@ from jobs.ledger.records import Attempt
 from jobs.ledger.schema import attempt, job
 
 
-def remember(connection: Connection, where: ColumnElement[bool], error: str) -> None:
-    """Write down the present attempt of the job that the condition on ``job`` finds, as ended now."""
+def remember(connection: Connection, where: ColumnElement[bool], error: str) -> bool:
+    """Write down the present attempt of the job that the condition on ``job`` finds, as ended now; ``False`` if none.
+
+    The job is locked from then on, so that it goes on to fit the condition.
+    """
     present = select(
         job.c.id, job.c.attempts, job.c.worker, job.c.started_at, literal(time.time()), literal(error)
     ).where(where)
-    connection.execute(insert(attempt).from_select(attempt.c.keys(), present))
+    remembered = insert(attempt).from_select(attempt.c.keys(), present.with_for_update())
+    return connection.execute(remembered.returning(attempt.c.number)).first() is not None
 
 
 def past(connection: Connection, job_id: str) -> list[Attempt]:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
 from jobs.catalogue import JOB_TYPES, CancelFilter, RetryFilter
 from jobs.ledger import queries, search
+from jobs.ledger.database import take_turn
 from jobs.ledger.records import NewJob
 from jobs.ledger.schema import job
 from jobs.question import Question, read
@@ -58,6 +59,7 @@ def again(connection: Connection, seqs: Sequence[int], by: str) -> list[NewJob]:
     ``by`` is the id of the job that runs them again. The new ids follow from it, so that a second run of it, after its
     worker has died, makes none twice.
     """
+    take_turn(connection)
     columns = (job.c.id, job.c.type, job.c.queue, job.c.params, job.c.priority)
     wanted = connection.execute(select(job.c.request_id, job.c.submitted_by).where(job.c.id == by)).first()
     rows = connection.execute(select(*columns).where(job.c.seq.in_(seqs)).order_by(job.c.seq))

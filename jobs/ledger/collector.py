@@ -30,6 +30,8 @@ class LedgerCollector(Collector):
         try:
             with self._ledger.reading() as connection:
                 found = [*_jobs(connection), *_processes(connection)]
+                if self._ledger.file is None:
+                    found.append(_size(queries.size_on_server(connection)))
         except SQLAlchemyError:
             found = []
         yield GaugeMetricFamily("warren_ledger_up", "Whether the ledger can be read.", value=bool(found))
@@ -37,19 +39,23 @@ class LedgerCollector(Collector):
         yield from self._disk()
 
     def _disk(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the sizes of SQLite's files; PostgreSQL has an exporter of its own."""
+        """Yield the sizes of SQLite's files and of their disk; what a server has is seen there."""
         file = self._ledger.file
         if file is None or not file.exists():
             return
         disk = os.statvfs(file)
         log = file.with_name(f"{file.name}-wal")
+        yield _size(file.stat().st_size)
         for name, help_, value in (
-            ("warren_ledger_bytes", "Size of the ledger's file.", file.stat().st_size),
             ("warren_ledger_wal_bytes", "Size of its write-ahead log.", log.stat().st_size if log.exists() else 0),
             ("warren_ledger_free_bytes", "Free space on its disk.", disk.f_bavail * disk.f_frsize),
             ("warren_ledger_disk_bytes", "Size of that disk.", disk.f_blocks * disk.f_frsize),
         ):
             yield GaugeMetricFamily(name, help_, value=value)
+
+
+def _size(value: int) -> GaugeMetricFamily:
+    return GaugeMetricFamily("warren_ledger_bytes", "Size of the ledger.", value=value)
 
 
 def _jobs(connection: Connection) -> Iterator[GaugeMetricFamily]:

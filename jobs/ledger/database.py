@@ -3,6 +3,10 @@
 SQLite allows one writer at a time. Its own way of waiting (the busy handler) sleeps and tries again, which is where the
 slowest answers come from; so writers queue up on a blocking ``flock`` first, which wakes the next one at once. Readers
 never wait: the file is in WAL mode.
+
+PostgreSQL has many writers at a time. What all of Warren relies on there: a statement sees what others have committed
+before it; an ``UPDATE`` waits for others that change the same row, and then looks again whether its conditions hold.
+Whoever looks at rows first, and writes by what it saw, either locks these rows or takes a turn: :func:`take_turn`.
 """
 
 import fcntl
@@ -16,24 +20,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry, Histogram
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import ConnectionPoolEntry
 
+from jobs.ledger.engines import connect_to_postgresql, connect_to_sqlite
 from jobs.settings import settings
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Seconds that a statement waits for a lock held by a process outside of Warren.
-BUSY_TIMEOUT = 3.0
-
-#: Pages in the write-ahead log that make a checkpoint due. It runs in the commit that reaches them, while other writers
-#: wait: many small ones keep them for less long than a few large ones, and cost the same.
-CHECKPOINT_PAGES = 1000
-
+#: The advisory lock of PostgreSQL that stands for a turn: a number that no other program takes in this database.
+TURN = int.from_bytes(b"warren")
 
 #: Where the times of commits are counted: from half a millisecond to as long as a request waits for its commit.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0)
@@ -68,6 +67,11 @@ class Ledger:
         self._engine = self._new_engine()
         self._inherited: list[Engine] = []
         os.register_at_fork(after_in_child=self._after_fork)
+
+    @property
+    def url(self) -> str:
+        """The database's address, with the password if there is one."""
+        return self._url.render_as_string(hide_password=False)
 
     @property
     def file(self) -> Path | None:
@@ -111,13 +115,14 @@ class Ledger:
     def writing(self, *, durable: bool = True) -> Iterator[Connection]:
         """Yield a connection inside a write transaction: committed at the end, rolled back on an exception.
 
-        A durable commit is on disk when this returns. One that is not survives any crash of a process, but the last
-        ones may be undone by a power cut: enough for what the ledger finds out again, such as who runs a job.
+        A durable commit is on disk when this returns. One that is not survives any crash of a process. But the last
+        ones may be undone by a power cut, or when another server takes over. Enough for what is found out again.
 
-        Waits for other writers of Warren as long as they take: nothing bounds a ``flock`` that waits. Who has to answer
-        in time goes through :class:`jobs.ledger.group_commit.GroupCommit`, whose callers have a time limit. Raises
-        :class:`sqlalchemy.exc.OperationalError` when a program outside of Warren locks the database for longer than
-        :data:`BUSY_TIMEOUT`, or the disk is full; and :class:`LedgerFileChanged`.
+        On SQLite it waits for other writers of Warren as long as they take: nothing bounds a ``flock`` that waits. Who
+        has to answer in time goes through :class:`jobs.ledger.group_commit.GroupCommit`, whose callers have a time
+        limit. Raises :class:`sqlalchemy.exc.OperationalError` when somebody locks the database, or on PostgreSQL a row,
+        for longer than :data:`jobs.ledger.engines.BUSY_TIMEOUT`, or the disk is full; when :func:`is_deadlock` is true
+        of it; and :class:`LedgerFileChanged`.
         """
         with self._writers_lock():
             self.check_file()
@@ -147,6 +152,13 @@ class Ledger:
                 logger.warning("the ledger cannot be written, trying again: %s", error)
                 time.sleep(0.5)
 
+    @contextmanager
+    def apart(self) -> Iterator[Connection]:
+        """Yield a connection as :meth:`reading` does, for one user who keeps it: it is closed at the end."""
+        with self._engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT").detach()
+            yield connection
+
     def dispose(self) -> None:
         """Close the pooled connections."""
         self._engine.dispose()
@@ -175,53 +187,31 @@ class Ledger:
             os.close(descriptor)
 
     def _new_engine(self) -> Engine:
-        if not self._sqlite:
-            engine = create_engine(self._url, pool_size=8, max_overflow=56, pool_pre_ping=True)
-
-            @event.listens_for(engine, "begin")
-            def _begin_postgresql(connection: Connection) -> None:
-                if not connection.get_execution_options().get("durable", True):
-                    connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
-
-            return engine
-
-        # Debian's SQLite (3.46) has the WAL-reset bug that 3.51.3 mends; this wheel carries a newer one.
-        import pysqlite3.dbapi2
-
-        engine = create_engine(self._url, module=pysqlite3.dbapi2, pool_size=8, max_overflow=56)
-
-        @event.listens_for(engine, "connect")
-        def _configure(dbapi_connection: pysqlite3.dbapi2.Connection, _entry: ConnectionPoolEntry) -> None:
-            dbapi_connection.isolation_level = None  # transactions begin where we say, below
-            for pragma in (
-                "journal_mode = WAL",
-                f"busy_timeout = {int(BUSY_TIMEOUT * 1000)}",
-                f"wal_autocheckpoint = {CHECKPOINT_PAGES}",
-                "journal_size_limit = 67108864",
-            ):
-                dbapi_connection.execute(f"PRAGMA {pragma}").close()
-
-        @event.listens_for(engine, "begin")
-        def _begin(connection: Connection) -> None:
-            options = connection.get_execution_options()
-            if options.get("isolation_level") != "AUTOCOMMIT":
-                # FULL: the commit returns after fsync.
-                synchronous = "FULL" if options["durable"] else "NORMAL"
-                if connection.info.get("synchronous") != synchronous:
-                    connection.exec_driver_sql(f"PRAGMA synchronous = {synchronous}")
-                    connection.info["synchronous"] = synchronous
-                # IMMEDIATE: take the write lock now. A lock upgraded later fails at once instead of waiting.
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-        return engine
+        return connect_to_sqlite(self._url) if self._sqlite else connect_to_postgresql(self._url)
 
     def _after_fork(self) -> None:
-        # SQLite connections must not cross a fork, nor be closed by the child: keep them, unused.
+        # Connections must not cross a fork, nor be closed by the child: keep them, unused.
         self._inherited.append(self._engine)
         self._engine = self._new_engine()
         # Another thread may have held a lock of the old one at the fork. The new one needs no registry: Gunicorn's
         # processes are asked together, by their files, and nobody asks a pool process.
         self._commit_times = _commit_times(registry=None)
+
+
+def take_turn(connection: Connection) -> None:
+    """Wait until no other transaction has the turn, and keep it until the end of this one.
+
+    On SQLite all writers take turns anyway. On PostgreSQL those do that look at rows and write by what they saw. It
+    comes before what else the transaction locks, or two of them might wait for each other. Jobs that are accepted, that
+    begin and that succeed need no turn, and wait for none.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(TURN)))
+
+
+def is_deadlock(error: BaseException | None) -> bool:
+    """Tell whether PostgreSQL has ended a transaction, because it and another one waited for each other: try again."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == "40P01"
 
 
 @cache

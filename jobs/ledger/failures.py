@@ -10,9 +10,9 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Row, Select, bindparam, case, delete, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from jobs.fingerprint import Fingerprint
+from jobs.ledger import upsert
 from jobs.ledger.records import FailureGroup
 from jobs.ledger.schema import failure, failure_hour, job
 
@@ -62,8 +62,7 @@ def find(connection: Connection, key: str) -> FailureGroup | None:
 @cache
 def _count(dialect: str) -> tuple[Executable, Executable]:
     """Return the statements that begin a row, or count in it: of the group, and of its hour. Prepared only once."""
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    group, hour = insert(failure), insert(failure_hour)
+    group, hour = upsert.insert(dialect, failure), upsert.insert(dialect, failure_hour)
     same_hour = failure_hour.c.hour == hour.excluded.hour
     return (
         group.on_conflict_do_update(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from jobs.ledger.database import Ledger
+from jobs.ledger.database import Ledger, is_deadlock
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -100,6 +100,8 @@ class GroupCommit:
                     values = [_call(writes, connection) for writes in calls]
             except _WriteFailed as failed:
                 assert begun is not None
+                if is_deadlock(failed.__cause__):
+                    continue
                 if len(failed.writes) > 1:
                     together = False  # to find out which of them it is
                 else:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from jobs.ledger.database import take_turn
 from jobs.ledger.schema import login_failure
 
 #: Failures that cost nothing: people mistype.
@@ -37,6 +38,7 @@ def wait(connection: Connection, counted_for: Iterable[str]) -> float:
 
 def failed(connection: Connection, counted_for: Iterable[str]) -> None:
     """Count a try that failed, and forget old ones."""
+    take_turn(connection)
     now = time.time()
     connection.execute(delete(login_failure).where(login_failure.c.last_at <= now - FORGOTTEN))
     for subject in counted_for:

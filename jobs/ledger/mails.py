@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
+from jobs.ledger import upsert
 from jobs.ledger.schema import mail
 
 
@@ -26,16 +27,9 @@ def reserved(connection: Connection, job_id: str) -> set[int]:
 
 
 def reserve(connection: Connection, job_id: str, number: int) -> bool:
-    """Note that a mail is about to be sent; ``False`` if a run has done so before: it must not be sent then.
-
-    Two runs at the same moment cannot both succeed: the second violates the primary key, which is an
-    :class:`sqlalchemy.exc.IntegrityError` (on SQLite the writers' lock makes it wait and see the row instead).
-    """
-    this = (mail.c.job_id == job_id) & (mail.c.number == number)
-    if connection.execute(select(mail.c.number).where(this)).first():
-        return False
-    connection.execute(insert(mail).values(job_id=job_id, number=number, sent=None))
-    return True
+    """Note that a mail is about to be sent; ``False`` if a run has done so before: it must not be sent then."""
+    new = upsert.insert(connection.dialect.name, mail).values(job_id=job_id, number=number, sent=None)
+    return connection.execute(new.on_conflict_do_nothing().returning(mail.c.number)).first() is not None
 
 
 def settle(connection: Connection, job_id: str, number: int, sent: bool) -> None:

@@ -17,7 +17,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, not_, or_, select, update
 
 from jobs.fingerprint import fingerprint
-from jobs.ledger import attempts, failures, keys, mails, notices, reports, tracebacks, words
+from jobs.ledger import attempts, failures, keys, mails, notices, reports, tracebacks, upsert, words
+from jobs.ledger.database import take_turn
 from jobs.ledger.pauses import MAY_START
 from jobs.ledger.records import Claim, DueJob, IdempotencyKey, NewJob, Outcome
 from jobs.ledger.reports import Report
@@ -32,11 +33,13 @@ _THIS_ATTEMPT = job.c.attempts == bindparam("attempt")
 
 # The moves of every job, prepared: building a statement takes longer than running it, and others wait for the lock.
 _INSERT = insert(job)
-_MARK_PUBLISHED = (
-    update(job).where(_THE_JOB, job.c.due_at == bindparam("was_due")).values(due_at=None, published_at=bindparam("now"))
-)
+# Some of the jobs that are marked are just being claimed. On PostgreSQL these are locked, and left alone: they need no
+# mark any more. Otherwise two who lock the same jobs in another order could wait for each other.
+_TO_MARK = select(job.c.seq).where(_THE_JOB, job.c.due_at == bindparam("was_due")).with_for_update(skip_locked=True)
+_MARK_PUBLISHED = update(job).where(job.c.seq.in_(_TO_MARK)).values(due_at=None, published_at=bindparam("now"))
 _MARK_ALL_DUE = update(job).where(_WAITING, job.c.due_at.is_(None)).values(due_at=bindparam("now"))
-_MARK_DUE = update(job).where(_THE_JOB, _WAITING, job.c.due_at.is_(None)).values(due_at=bindparam("now"))
+_TO_REPUBLISH = select(job.c.seq).where(_THE_JOB, _WAITING, job.c.due_at.is_(None)).with_for_update(skip_locked=True)
+_MARK_DUE = update(job).where(job.c.seq.in_(_TO_REPUBLISH)).values(due_at=bindparam("now"))
 _CLAIM = (
     update(job)
     # Concatenated, so that SQLite finds the rows by their ids and does not walk through all jobs that wait.
@@ -85,26 +88,24 @@ _SUCCEED = (
 
 def add(connection: Connection, *new: NewJob) -> None:
     """Write the rows of new jobs, at least one. They are accepted when the transaction commits."""
-    connection.execute(
-        _INSERT,
-        [
-            {
-                "id": each.id,
-                "type": each.type,
-                "queue": each.queue,
-                "params": each.params,
-                "state": State.PENDING,
-                "priority": each.priority,
-                "request_id": each.request_id,
-                "submitted_by": each.submitted_by,
-                "retry_of": each.retry_of,
-                "created_at": each.created_at,
-                "run_at": each.run_at,
-                "due_at": each.due_at,
-            }
-            for each in new
-        ],
-    )
+    connection.execute(_INSERT, [_row(each) for each in new])
+
+
+def _row(new: NewJob) -> dict[str, Any]:
+    return {
+        "id": new.id,
+        "type": new.type,
+        "queue": new.queue,
+        "params": new.params,
+        "state": State.PENDING,
+        "priority": new.priority,
+        "request_id": new.request_id,
+        "submitted_by": new.submitted_by,
+        "retry_of": new.retry_of,
+        "created_at": new.created_at,
+        "run_at": new.run_at,
+        "due_at": new.due_at,
+    }
 
 
 def add_once(connection: Connection, key: IdempotencyKey, *new: NewJob) -> str:
@@ -112,12 +113,10 @@ def add_once(connection: Connection, key: IdempotencyKey, *new: NewJob) -> str:
 
     Raises :class:`jobs.ledger.records.KeyReused` if the key came before with another request.
     """
-    known = keys.find(connection, key)
-    if known is not None:
-        return known
-    add(connection, *new)
-    keys.add(connection, key, new[0].id, new[0].created_at)
-    return new[0].id
+    first = keys.take(connection, key, new[0].id, new[0].created_at)
+    if first == new[0].id:
+        add(connection, *new)
+    return first
 
 
 def mark_published(connection: Connection, jobs: Sequence[DueJob]) -> None:
@@ -158,8 +157,8 @@ def hold(connection: Connection, job_ids: Sequence[str]) -> int:
 
 def adopt(connection: Connection, new: NewJob, by: str) -> Claim | None:
     """Claim a job that was sent by ``task.delay()`` and so has no row yet: write one that is started already."""
-    if connection.execute(select(job.c.id).where(job.c.id == new.id)).first() is None:
-        add(connection, new)
+    row = upsert.insert(connection.dialect.name, job).values(_row(new))
+    connection.execute(row.on_conflict_do_nothing(index_elements=[job.c.id]))
     return claim(connection, [new.id], by).get(new.id)
 
 
@@ -220,14 +219,17 @@ def retry_later(connection: Connection, job_id: str, error: str, due_at: float, 
 
 def cancel(connection: Connection, job_id: str) -> State | None:
     """End a job that has not ended; return the state it was in, or ``None`` if there was nothing to cancel."""
-    was = connection.execute(select(job.c.state).where(job.c.id == job_id)).scalar()
+    if "\0" in job_id:  # PostgreSQL refuses the very question
+        return None
+    was = connection.execute(select(job.c.state).where(job.c.id == job_id).with_for_update()).scalar()
     moved = _cancel(connection, job.c.id == job_id)
     return State(was) if was is not None and moved else None
 
 
 def withdraw(connection: Connection, job_id: str) -> bool:
     """End a job that no worker has claimed yet; ``False`` if it is too late for that."""
-    return _cancel(connection, (job.c.id == job_id) & (job.c.state == State.PENDING)) == 1
+    # PostgreSQL refuses a NUL character.
+    return "\0" not in job_id and _cancel(connection, (job.c.id == job_id) & (job.c.state == State.PENDING)) == 1
 
 
 def cancel_all(connection: Connection, seqs: Sequence[int]) -> int:
@@ -248,6 +250,7 @@ def release(
 
     A worker that was ``stopped`` did not die of its jobs, and that counts for nothing.
     """
+    take_turn(connection)
     for job_id in job_ids:
         held = (job.c.id == job_id) & (job.c.worker == by) & _RUNNING
         before = connection.execute(select(job.c.deaths).where(held)).scalar()
@@ -278,11 +281,17 @@ def delete_failed(connection: Connection, failure: str, failed_before: float, li
 
 def _delete(connection: Connection, which: ColumnElement[bool], order: ColumnElement[Any], limit: int) -> int:
     rows = connection.execute(
-        select(job.c.seq, job.c.id, job.c.failure).where(which).order_by(order).limit(limit)
+        # What is locked, somebody else is just deleting.
+        select(job.c.seq, job.c.id, job.c.failure)
+        .where(which)
+        .order_by(order)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
     ).all()
     old = [row.id for row in rows]
     failed = {row.id: row.failure for row in rows if row.failure is not None}
     if failed:
+        take_turn(connection)
         tracebacks.remove(connection, list(failed))
         failures.leave(connection, Counter(failed.values()))
     if old:
@@ -302,6 +311,7 @@ def _run_of(job_id: str, attempt: int | None, by: str | None) -> ColumnElement[b
 
 def _fail(connection: Connection, where: ColumnElement[bool], error: str, **values: Any) -> bool:
     """End a running job badly, count it in its group, and note it for those who asked for notices."""
+    take_turn(connection)  # the rows of groups and notices are for many jobs
     # First of all the kind: the key of the group depends on it.
     kind = connection.execute(select(job.c.type).where(where)).scalar()
     if kind is None:
@@ -319,8 +329,9 @@ def _fail(connection: Connection, where: ColumnElement[bool], error: str, **valu
 
 def _put_back(connection: Connection, where: ColumnElement[bool], error: str, **values: Any) -> bool:
     """Have a running job run again, and remember the attempt that this ends."""
-    attempts.remember(connection, where, error)
-    return _move(connection, where, state=State.RETRY, worker=None, error=error, **values)
+    return attempts.remember(connection, where, error) and _move(
+        connection, where, state=State.RETRY, worker=None, error=error, **values
+    )
 
 
 def _move(connection: Connection, where: Any, **values: Any) -> bool:

@@ -14,8 +14,8 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Executable, Row, case, delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from jobs.ledger import upsert
 from jobs.ledger.records import clock, new_id
 from jobs.ledger.schema import notice
 from jobs.settings import settings
@@ -107,7 +107,7 @@ def _gather(
 @cache
 def _add_to_row(dialect: str) -> Executable:
     """Return the statement that begins a row, or counts in it; prepared once, because many jobs may fail at once."""
-    new = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(notice)
+    new = upsert.insert(dialect, notice)
     return new.on_conflict_do_update(
         index_elements=[notice.c.channel, notice.c.reason],
         set_={

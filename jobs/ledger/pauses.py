@@ -16,6 +16,9 @@ MAY_START: ColumnElement[bool] = or_(
 
 def pause(connection: Connection, queue: str) -> None:
     """Have no job of a queue started from now on. What runs goes on."""
+    if connection.dialect.name == "postgresql":
+        # A claim has looked into the table, and so holds it until its commit: wait for those that did not see the row.
+        connection.exec_driver_sql("LOCK TABLE paused_queue IN ACCESS EXCLUSIVE MODE")
     if queue not in paused(connection):
         connection.execute(insert(paused_queue).values(name=queue, paused_at=time.time()))
 

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from jobs import slots
 from jobs.ledger import moves
+from jobs.ledger.database import take_turn
 from jobs.ledger.records import NewJob, Schedule
 from jobs.ledger.schema import schedule
 
@@ -25,6 +26,7 @@ def find(connection: Connection, name: str) -> Schedule | None:
 
 def add(connection: Connection, new: Schedule) -> bool:
     """Write a schedule; ``False`` if there is one with that name."""
+    take_turn(connection)
     if find(connection, new.name) is not None:
         return False
     connection.execute(insert(schedule).values(**vars(new)))
@@ -39,7 +41,8 @@ def change(connection: Connection, name: str, values: dict[str, Any]) -> Schedul
 
 def remove(connection: Connection, name: str) -> bool:
     """Delete a schedule. Jobs that it has made stay. ``False`` if there is none with that name."""
-    return connection.execute(delete(schedule).where(schedule.c.name == name)).rowcount == 1
+    # PostgreSQL refuses a NUL character.
+    return "\0" not in name and connection.execute(delete(schedule).where(schedule.c.name == name)).rowcount == 1
 
 
 def due(connection: Connection, now: float) -> list[Schedule]:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, case, delete, insert, select, tuple_
 
 from jobs.histogram import Histogram, bucket
-from jobs.ledger.database import Ledger
+from jobs.ledger.database import Ledger, take_turn
 from jobs.ledger.schema import attempt, job, mark, summary
 from jobs.states import State
 from jobs.windows import HOUR, MINUTE, Window
@@ -112,6 +112,7 @@ def add_up(ledger: Ledger, until: float) -> tuple[float, bool]:
         rows = connection.execute(_ENDED.where(ended > since, ended <= reached)).all()
     found = _by_place(map(tuple, rows))
     with ledger.writing(durable=False) as connection:
+        take_turn(connection)
         if added_up_until(connection) != marked:
             return since, False  # another one did it meanwhile
         _write(connection, found)

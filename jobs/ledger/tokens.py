@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from jobs.ledger.database import take_turn
 from jobs.ledger.records import Allowance, Token
 from jobs.ledger.schema import token
 
@@ -20,6 +21,7 @@ MINUTE = 60.0
 
 def add(connection: Connection, name: str, role: str, expires_at: float | None) -> str | None:
     """Make a token and return it: only now, for the table has its hash. ``None`` if the name is taken."""
+    take_turn(connection)
     if connection.execute(select(token.c.name).where(token.c.name == name)).first() is not None:
         return None
     made = PREFIX + secrets.token_urlsafe(32)
@@ -42,6 +44,7 @@ def all_of_them(connection: Connection) -> list[Token]:
 
 def note_use(connection: Connection, name: str) -> None:
     """Note that a token was used just now."""
+    take_turn(connection)
     connection.execute(update(token).where(token.c.name == name).values(last_used_at=time.time()))
 
 
@@ -58,6 +61,7 @@ def allowance(connection: Connection, name: str, limit: int) -> Allowance:
 
 def spend(connection: Connection, name: str, jobs: int, limit: int) -> bool:
     """Count jobs that a token submits; ``False``, and nothing is counted, if fewer are left to it."""
+    take_turn(connection)
     before = allowance(connection, name, limit)
     if jobs > before.left:
         return False

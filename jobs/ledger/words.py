@@ -102,6 +102,11 @@ def remove(connection: Connection, seqs: Collection[int]) -> None:
         connection.execute(delete(job_words).where(job_words.c.rowid.in_(empty)))
 
 
+def begin_anew(connection: Connection) -> None:
+    """Note all blocks as not indexed, in a ledger that has got its jobs just now, and none of their words."""
+    connection.execute(insert(search_gap).from_select([search_gap.c.block], select(_BLOCK_OF).distinct()))
+
+
 def matches(connection: Connection, wanted: Sequence[Sequence[tuple[str, ...]]]) -> ColumnElement[bool]:
     """Return the condition that a block has, of each of ``wanted``, all the words of one of its ways.
 

@@ -98,12 +98,14 @@ class LedgerWriter:
     def _write(self, bundles: list[Bundle], ended: list[Ended]) -> None:
         requests = [request for bundle in bundles for request in bundle.requests]
         try:
-            with ledger().writing(durable=bool(ended)) as connection:
+            # SQLite loses a claim only in a power cut, which ends the worker as well. A server may lose it while the
+            # worker lives: then the next claim would have the same number.
+            with ledger().writing(durable=bool(ended) or ledger().file is None) as connection:
                 dropped = len(ended) - _store(connection, [each.outcome for each in ended])
                 claims = _claim(connection, requests, self._by)
         except (OperationalError, LedgerFileChanged) as error:
             self._try_again(bundles, ended, error)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, TypeError) as error:  # the second for what is no JSON, on PostgreSQL
             self._find_the_culprit(bundles, ended, error)
         else:
             self._failing_since = None
@@ -175,13 +177,12 @@ class LedgerWriter:
 
 def _store(connection: Connection, outcomes: list[Outcome]) -> int:
     """Make the moves that outcomes stand for; return how many of them fitted."""
-    fitted = moves.succeed(connection, *(each for each in outcomes if each.state is State.SUCCESS))
+    # Failures first: they take a turn, and must not wait for it with other jobs locked.
+    fitted = sum(_fail(connection, each) for each in outcomes if each.state is State.FAILURE)
     for each in outcomes:
         if each.state is State.RETRY:
             fitted += moves.retry_later(connection, each.job_id, each.error, each.due_at, attempt=each.attempt)
-        elif each.state is State.FAILURE:
-            fitted += _fail(connection, each)
-    return fitted
+    return fitted + moves.succeed(connection, *(each for each in outcomes if each.state is State.SUCCESS))
 
 
 def _fail(connection: Connection, ended: Outcome) -> bool:

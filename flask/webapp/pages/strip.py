@@ -66,7 +66,7 @@ def _workers(connection: Connection, registered: Sequence[Worker]) -> Part:
 def _ledger(connection: Connection) -> list[Part]:
     url = connection.engine.url
     if url.get_backend_name() != "sqlite" or url.database is None:
-        return []
+        return [Part(name="Ledger", words=_size(queries.size_on_server(connection)), well=True)]
     file = Path(url.database)
     written = sum(os.stat(path).st_size for path in (file, Path(f"{file}-wal")) if path.exists())
     disk = shutil.disk_usage(file.parent)

@@ -1,8 +1,9 @@
 """What has changed in the ledger since the last look.
 
-SQLite's ``data_version`` tells in microseconds whether another connection has written. Only then are the changed rows
-read: new rows, rows of running jobs, rows that ended. Each of these has an index already, so that following jobs costs
-nothing when jobs are written.
+The database tells in microseconds whether others have written: by SQLite's ``data_version``, and on PostgreSQL by the
+snapshot, which says what transactions have ended. Only then are the changed rows read: new rows, rows of running jobs,
+rows that ended. Each of these has an index already, so that following jobs costs nothing when jobs are written.
+(PostgreSQL's ``NOTIFY`` would cost each of these writers something: all who notify commit one after the other.)
 """
 
 import time
@@ -24,7 +25,7 @@ Change = Sequence[Job] | None
 
 
 class Feed:
-    """Looks again and again over one connection: ``data_version`` is about what others have written meanwhile."""
+    """Looks again and again over one connection: its ``data_version`` is about what others have written meanwhile."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -35,7 +36,7 @@ class Feed:
     def look(self) -> Change:
         """Return what has changed since the last look."""
         version = queries.data_version(self._connection)
-        if version is not None and version == self._version:
+        if version == self._version:
             return []
         self._version = version
         rows = changed_since(self._connection, time.time())

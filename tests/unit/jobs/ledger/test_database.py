@@ -14,10 +14,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from jobs.commands.migrate import upgrade
-from jobs.ledger import database, moves, queries
+from jobs.ledger import engines, moves, queries
 from jobs.ledger.database import Ledger, LedgerFileChanged
 from jobs.ledger.records import NewJob
 from jobs.ledger.schema import metadata
+from tests.support.databases import on_sqlite
 from tests.support.old_ledger import of_the_schema
 
 _HOLD_THE_LOCK = """
@@ -47,6 +48,7 @@ def test_migrating_twice_changes_nothing(ledger: Ledger) -> None:
         assert queries.backlog(connection) == 1
 
 
+@on_sqlite
 def test_a_commit_is_on_disk_and_the_library_has_the_mended_wal(ledger: Ledger) -> None:
     with ledger.reading() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
@@ -106,7 +108,7 @@ def test_a_process_that_is_forked_waits_for_no_lock_of_the_metrics(ledger: Ledge
 def test_a_ledger_locked_by_others_is_an_error_after_a_known_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT", 0.05)
     ledger = Ledger(f"sqlite:///{tmp_path}/backend.db")
     upgrade(ledger)
     # In a process of its own: two SQLite libraries in one process do not see each other's locks.
@@ -138,6 +140,7 @@ def disturb(file: Path, how: str) -> None:
         file.write_bytes(aside.read_bytes())
 
 
+@on_sqlite
 @pytest.mark.parametrize(("how", "says"), [("moved", "is gone"), ("replaced", "was replaced")])
 def test_a_file_that_is_not_the_one_of_before_is_refused_until_it_is_back(
     tmp_path: Path, ledger: Ledger, how: str, says: str
@@ -158,6 +161,7 @@ def test_a_file_that_is_not_the_one_of_before_is_refused_until_it_is_back(
         assert queries.backlog(connection) == 2
 
 
+@on_sqlite
 def test_a_process_that_is_forked_later_expects_the_same_file(tmp_path: Path, ledger: Ledger) -> None:
     with ledger.writing() as connection:
         moves.add(connection, new_job())
@@ -186,6 +190,7 @@ def test_only_a_migration_makes_a_file(tmp_path: Path) -> None:
     ledger.dispose()
 
 
+@on_sqlite
 def test_a_writer_waits_for_another_one_of_warren_as_long_as_it_takes(tmp_path: Path, ledger: Ledger) -> None:
     added = threading.Event()
 
@@ -197,5 +202,5 @@ def test_a_writer_waits_for_another_one_of_warren_as_long_as_it_takes(tmp_path: 
     with (tmp_path / "backend.db.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         threading.Thread(target=add).start()
-        assert not added.wait(database.BUSY_TIMEOUT + 0.5), "it did not wait"
+        assert not added.wait(engines.BUSY_TIMEOUT + 0.5), "it did not wait"
     assert added.wait(10)

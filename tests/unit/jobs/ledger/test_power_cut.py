@@ -20,7 +20,7 @@ import pytest
 from sqlalchemy import Connection
 
 from jobs.commands.migrate import upgrade
-from jobs.ledger import database, moves
+from jobs.ledger import engines, moves
 from jobs.ledger.database import Ledger
 from jobs.ledger.group_commit import GroupCommit
 from jobs.ledger.records import NewJob, Outcome
@@ -46,7 +46,7 @@ def use_the_ledger(file: Path, log_file: Path) -> None:
     log = Log(log_file)
     record(pysqlite3._sqlite3.__file__, log)
     # Many checkpoints in a short time: they are what writes to the database's own file.
-    database.CHECKPOINT_PAGES = 60
+    engines.CHECKPOINT_PAGES = 60
     ledger = Ledger(f"sqlite:///{file}")
     commits = GroupCommit(ledger)
 

@@ -14,10 +14,13 @@ import pytest
 from sqlalchemy import Connection
 
 from jobs import states
-from jobs.ledger import database, expiry, moves, queries
+from jobs.ledger import engines, expiry, moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import DueJob, NewJob, Outcome
 from jobs.question import Question
+from tests.support.databases import on_sqlite
+
+pytestmark = on_sqlite
 
 BATCH = 50
 #: A checkpoint after so many pages; fewer than otherwise, so that a short test has many.
@@ -30,7 +33,7 @@ BOUND = 20 * PAGES * 4096
 def busy_ledger(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """The ledger, with checkpoints at ``PAGES``."""
     ledger.dispose()
-    monkeypatch.setattr(database, "CHECKPOINT_PAGES", PAGES)
+    monkeypatch.setattr(engines, "CHECKPOINT_PAGES", PAGES)
     return ledger
 
 

@@ -11,6 +11,7 @@ from jobs.ledger import autoscaler, moves, queries, samples, workers
 from jobs.ledger.autoscaler import Autoscaler
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, Outcome, QueueSample
+from tests.support.databases import on_sqlite
 
 BROWSER = {"Accept": "text/html"}
 
@@ -55,6 +56,7 @@ def test_a_worker_has_its_jobs_also_those_before_its_last_start(client: FlaskCli
     assert "100 MB of 512 MB" in page
 
 
+@on_sqlite
 def test_the_recent_jobs_are_found_by_an_index(ledger: Ledger) -> None:
     asked: list[tuple[str, Any]] = []
     with ledger.reading() as connection:
