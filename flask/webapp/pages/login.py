@@ -7,6 +7,7 @@ from apiflask import APIBlueprint
 from flask import Response, request
 from sqlalchemy import Connection
 
+from jobs.errors import storable
 from jobs.ledger import accounts, audit, logins
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Account, AuditEntry
@@ -30,7 +31,7 @@ def page() -> Response:
 def enter() -> Response:
     """Let somebody in who knows the password. Raises a 429 problem after too many wrong ones."""
     gate.check_form()
-    name, password = request.form.get("name", "").strip(), request.form.get("password", "")
+    name, password = storable(request.form.get("name", "").strip()), request.form.get("password", "")
     counted_for = logins.subjects(name, trail.address())
     with ledger().reading() as connection:
         seconds = math.ceil(logins.wait(connection, counted_for))

@@ -10,6 +10,7 @@ from sqlalchemy import event
 from jobs.ledger import moves, queries, samples, workers
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, Outcome, QueueSample
+from tests.support.databases import on_sqlite
 
 BROWSER = {"Accept": "text/html"}
 
@@ -54,6 +55,7 @@ def test_a_worker_has_its_jobs_also_those_before_its_last_start(client: FlaskCli
     assert "100 MB of 512 MB" in page
 
 
+@on_sqlite
 def test_the_recent_jobs_are_found_by_an_index(ledger: Ledger) -> None:
     asked: list[tuple[str, Any]] = []
     with ledger.reading() as connection:
