@@ -6,11 +6,10 @@ does not: so jobs that are over before they have come anywhere cost nothing here
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
-from sqlalchemy import Connection, Executable, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, select
 
+from jobs.ledger import upsert
 from jobs.ledger.schema import report
 
 #: Parts of a run's way.
@@ -47,7 +46,7 @@ def add(connection: Connection, job_id: str, told: Report) -> None:
             "percent": told.percent,
             "message": told.message[:LONGEST],
         }
-        connection.execute(_insert(connection.dialect.name), row)
+        connection.execute(upsert.insert(connection.dialect.name, report).on_conflict_do_nothing(), row)
 
 
 def of_job(connection: Connection, job_id: str) -> list[Report]:
@@ -60,9 +59,3 @@ def of_job(connection: Connection, job_id: str) -> list[Report]:
 def remove(connection: Connection, job_ids: Sequence[str]) -> None:
     """Delete what the runs of these jobs have reported."""
     connection.execute(delete(report).where(report.c.job_id.in_(job_ids)))
-
-
-@cache
-def _insert(dialect: str) -> Executable:
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(report).on_conflict_do_nothing()
