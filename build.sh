@@ -67,6 +67,7 @@ main() {
 	only_one_at_a_time
 	step 'networks, volumes, secrets' make_surroundings
 	if [[ $TLS == on ]]; then step 'certificate' bring_certificate; fi
+	if own_postgres; then step "$POSTGRES_CONTAINER" start_postgres; fi
 	step 'schema of the ledger' migrate
 	if [[ $take_over == true ]]; then replace_other_home; fi
 	step 'what the images are made of' "$WARREN_DIR/ops/sbom.sh" & # while containers start, processors are idle
@@ -92,7 +93,7 @@ stop_steps() { jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true; }
 # them follows by itself.
 look_for_updates() {
 	local image found images=()
-	for image in "$BASE" "${PREFIX}_"{python,nginx,rabbitmq,prometheus}; do
+	for image in "$BASE" "${PREFIX}_"{python,nginx,rabbitmq,postgres,prometheus}; do
 		if image_exists "$image"; then images+=("$image"); fi
 	done
 	if [[ ${#images[@]} -eq 0 ]]; then return; fi
@@ -127,6 +128,7 @@ build_images() {
 	{
 		step "image ${PREFIX}_rabbitmq" build_image rabbitmq
 		step "image ${PREFIX}_nginx" build_image nginx
+		if own_postgres; then step "image ${PREFIX}_postgres" build_image postgres; fi
 	} &
 	all_of "$python" $!
 	for tool in $(started_tools); do build_tool "$tool"; done
@@ -151,6 +153,7 @@ make_networks_and_volumes() {
 	make_network "$FRONT_NETWORK"
 	docker volume create "${STACK_LABELS[@]}" "$RABBITMQ_VOLUME"
 	docker volume create "${STACK_LABELS[@]}" "$PORT_VOLUME"
+	if own_postgres; then claim "$POSTGRES_VOLUME"; fi
 }
 
 # make_network NAME ARGUMENT...
@@ -173,6 +176,7 @@ replace_other_home() {
 	remove_networks
 	step "volumes $RABBITMQ_VOLUME $PORT_VOLUME" docker volume rm --force "$RABBITMQ_VOLUME" "$PORT_VOLUME"
 	step 'networks and volumes, anew' make_networks_and_volumes
+	if own_postgres; then step "$POSTGRES_CONTAINER" start_postgres; fi
 }
 
 # --- containers, in order ------------------------------------------------------------------------
@@ -217,9 +221,9 @@ start_port() {
 # proved good: containers that run would read it at their next restart.
 migrate() {
 	local file=$SECRETS_DIR/database_url
-	keep_secret database_url.new "$DATABASE_URL"
+	keep_secret database_url.new "$(ledger_address)"
 	describe_migrate
-	docker run --rm "${arguments[@]}" "$image" "${command[@]}" ||
+	run_once "${PREFIX}_migrate_container" ||
 		die 'the ledger could not be brought to its newest schema' 'What it said is above. Nothing that runs was touched.'
 	mv "$file.new" "$file"
 }

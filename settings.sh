@@ -34,7 +34,8 @@ ACME_DIR=${ACME_DIR:-}   # what is in this folder is shown at HTTP_PORT, for Let
 DB_DIR=${DB_DIR:-$WARREN_DIR/db}                        # mounted at /db: the ledger; a name without a slash is a volume
 EXPORTS_DIR=${EXPORTS_DIR:-}                            # mounted at /exports: CSV files; empty: beside the ledger
 SECRETS_DIR=${SECRETS_DIR:-$WARREN_DIR/secrets/$PREFIX} # generated passwords, files of mode 0600
-DATABASE_URL=${DATABASE_URL:-sqlite:////db/backend.db}
+LEDGER=${LEDGER:-}                                      # sqlite, or postgresql in a container of its own; empty: see below
+DATABASE_URL=${DATABASE_URL:-}                          # a PostgreSQL that is somewhere else
 
 # --- what it is built from -----------------------------------------------------------------------
 BASE_IMAGE=${BASE_IMAGE:-}                                   # empty: debian:trixie-slim, or made by debootstrap
@@ -74,24 +75,28 @@ FLASK_MEMORY=${FLASK_MEMORY:-512m}
 RABBITMQ_MEMORY=${RABBITMQ_MEMORY:-768m}
 CELERY_MEMORY=${CELERY_MEMORY:-512m}
 BEAT_MEMORY=${BEAT_MEMORY:-192m}
+POSTGRES_MEMORY=${POSTGRES_MEMORY:-512m}
 PROMETHEUS_MEMORY=${PROMETHEUS_MEMORY:-256m}
 FLOWER_MEMORY=${FLOWER_MEMORY:-256m}
-CELERY_CPU_SHARES=${CELERY_CPU_SHARES:-128} # against 1024 of every other container, where processors are scarce
-PIDS_LIMIT=${PIDS_LIMIT:-256}               # processes and threads in a container
-LOG_MAX_SIZE=${LOG_MAX_SIZE:-10m}           # of a container's log file, of which two are kept
-STOP_TIMEOUT=${STOP_TIMEOUT:-30}            # seconds between SIGTERM and SIGKILL
-HEALTH_TIMEOUT=${HEALTH_TIMEOUT:-120}       # seconds a container may take to become healthy
+CELERY_CPU_SHARES=${CELERY_CPU_SHARES:-128}       # against 1024 of every other container, where processors are scarce
+PIDS_LIMIT=${PIDS_LIMIT:-256}                     # processes and threads in a container
+POSTGRES_CONNECTIONS=${POSTGRES_CONNECTIONS:-300} # most connections to the stack's own PostgreSQL
+LOG_MAX_SIZE=${LOG_MAX_SIZE:-10m}                 # of a container's log file, of which two are kept
+STOP_TIMEOUT=${STOP_TIMEOUT:-30}                  # seconds between SIGTERM and SIGKILL
+HEALTH_TIMEOUT=${HEALTH_TIMEOUT:-120}             # seconds a container may take to become healthy
 
 # --- names that follow from the prefix -----------------------------------------------------------
 BASE=${BASE_IMAGE:-warren_base:trixie} # what the Dockerfiles start FROM; a made one serves all prefixes
 NETWORK=${PREFIX}_network              # the whole system; --internal
 FRONT_NETWORK=${PREFIX}_front_network  # Nginx and Flask; workers and beat only if they send mail or notices
 RABBITMQ_VOLUME=${PREFIX}_rabbitmq_data
+POSTGRES_VOLUME=${PREFIX}_postgres_data
 PORT_VOLUME=${PREFIX}_port # through it Nginx gets the published port
 PORT_CONTAINER=${PREFIX}_port_container
 PROMETHEUS_VOLUME=${PREFIX}_prometheus_data
 NGINX_CONTAINER=${PREFIX}_nginx_container
 FLASK_CONTAINER=${PREFIX}_flask_container
+POSTGRES_CONTAINER=${PREFIX}_postgres_container
 RABBITMQ_CONTAINER=${PREFIX}_rabbitmq_container
 CELERY_CONTAINER=${PREFIX}_celery_container
 BEAT_CONTAINER=${PREFIX}_beat_container
@@ -112,6 +117,24 @@ if [[ -z $AUTH ]]; then
 	AUTH=on
 	if on_loopback && [[ ! -e $SECRETS_DIR/session_keys ]]; then AUTH=off; fi
 fi
+
+# The ledger stays where the last build.sh has put it: an empty one in its place would look as if all jobs were gone.
+# After this, LEDGER says which kind it is. DATABASE_URL is empty if it is the stack's own PostgreSQL, whose address follows
+# from its password (see ops/secrets.sh).
+LEDGER_BEFORE=
+if [[ -r $SECRETS_DIR/database_url ]]; then LEDGER_BEFORE=$(<"$SECRETS_DIR/database_url"); fi
+if [[ -z $LEDGER && -z $DATABASE_URL && $LEDGER_BEFORE != *"@$POSTGRES_CONTAINER/"* ]]; then DATABASE_URL=$LEDGER_BEFORE; fi
+if [[ -z $LEDGER ]]; then
+	LEDGER=postgresql
+	if [[ $DATABASE_URL == sqlite:* || -z $DATABASE_URL$LEDGER_BEFORE ]]; then LEDGER=sqlite; fi
+fi
+if [[ $LEDGER == sqlite && -z $DATABASE_URL ]]; then DATABASE_URL=sqlite:////db/backend.db; fi
+
+# own_postgres: is the ledger in a PostgreSQL of the stack itself?
+own_postgres() { [[ $LEDGER == postgresql && -z $DATABASE_URL ]]; }
+
+# far_postgres: is it in one that is somewhere else, out of the inner network?
+far_postgres() { [[ $LEDGER == postgresql && -n $DATABASE_URL ]]; }
 
 # On loopback all clients have one address, that of Docker's network, so a limit would be one for all of them together.
 client_limit=100

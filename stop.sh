@@ -18,8 +18,8 @@ usage() {
 		way are finished or wait; the ledger, the broker's volume, the secrets and the images stay, so that
 		./build.sh goes on where this stopped.
 
-		  --purge  remove the ledger, exported files, the broker's volume and the secrets as well: all jobs are gone.
-		           Backups stay, and so does what is another stack's or was never marked as this one's
+		  --purge  remove the ledger, exported files, the volumes of RabbitMQ and PostgreSQL, and the secrets as well: all
+		           jobs are gone. Backups stay, and so does what is another stack's or was never marked as this one's
 	HELP
 }
 
@@ -41,14 +41,15 @@ main() {
 
 # purge HOME: remove the data, unless the stack belongs to that other folder of the project.
 purge() {
+	local volume
 	if [[ -n $1 ]]; then
 		printf 'Its data was left alone: the stack %s belongs to the folder %s. Remove it from there.\n' "$PREFIX" "$1"
 		return
 	fi
 	step "volumes $RABBITMQ_VOLUME $PORT_VOLUME" docker volume rm --force "$RABBITMQ_VOLUME" "$PORT_VOLUME"
-	if [[ -n $(files_in "$PROMETHEUS_VOLUME") ]]; then
-		step "volume $PROMETHEUS_VOLUME" docker volume rm "$PROMETHEUS_VOLUME"
-	fi
+	for volume in "$PROMETHEUS_VOLUME" "$POSTGRES_VOLUME"; do
+		if [[ -n $(files_in "$volume") ]]; then step "volume $volume" docker volume rm "$volume"; fi
+	done
 	purge_place 'exported files' "$EXPORTS_DIR" '*.csv' '*.part'
 	purge_place 'ledger' "$DB_DIR" 'backend.db*'
 	rm -rf "$SBOM_DIR"

@@ -54,6 +54,7 @@ main() {
 	[[ $keep =~ ^(0|[1-9][0-9]{0,4})$ ]] || die "not a number of backups: $keep" 'Give a whole number; 0 keeps all.'
 	folder=$(realpath --canonicalize-missing "${folder:-$WARREN_DIR/backups/$PREFIX}")
 	require_docker
+	if own_postgres; then require_running "$POSTGRES_CONTAINER"; fi
 	image_exists "${PREFIX}_flask" || die "there is no image ${PREFIX}_flask" 'Build the stack first: ./build.sh'
 	check_place DB_DIR
 	check_place EXPORTS_DIR
@@ -90,11 +91,10 @@ make_folder() {
 	[[ -d $1 && -w $1 ]] || die "$(id -un) cannot write to $1" 'Choose another folder: ops/backup.sh FOLDER'
 }
 
-# run_backup FOLDER. Not `docker run --rm`: so ./stop.sh, which removes all containers, can do it with this one, too.
+# run_backup FOLDER
 run_backup() {
 	describe_backup "$1"
-	create "$container"
-	docker start --attach "$container" >"$1/contents"
+	run_once "$container" >"$1/contents"
 }
 
 clean_up() {

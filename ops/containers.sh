@@ -46,6 +46,17 @@ create() {
 	if [[ -n $second_network ]]; then docker network connect "$second_network" "$1"; fi
 }
 
+# run_once NAME [--interactive]: the described container, from its start to its end. Not `docker run --rm`: so it can be in
+# two networks, and ./stop.sh, which removes all containers, can do it with this one, too.
+run_once() {
+	local status=0
+	docker rm --force "$1" >/dev/null 2>&1 || true # of a run that was killed
+	create "$1"
+	docker start --attach "${@:2}" "$1" || status=$?
+	docker rm "$1" >/dev/null
+	return "$status"
+}
+
 # rename OLD NEW: Docker refuses it while the container is just ending or starting, as an Nginx does by itself when its
 # port has a new owner. So it is tried for some seconds.
 rename() {
@@ -159,6 +170,17 @@ tell_nginx() {
 # teach_rabbitmq: let the running broker know the definitions on standard input. So no change of them needs a restart.
 teach_rabbitmq() { docker exec --interactive "$RABBITMQ_CONTAINER" learn_definitions; }
 
+start_postgres() {
+	local user
+	describe_postgres
+	renew "$POSTGRES_CONTAINER"
+	user=$(newest_user ledger)
+	teach_postgres "$user" "$(<"$SECRETS_DIR/${user}_password")"
+}
+
+# teach_postgres USER PASSWORD: let the running PostgreSQL know this user of the ledger. May be said again.
+teach_postgres() { docker exec --interactive "$POSTGRES_CONTAINER" know_user <<<"$1 $2"; }
+
 start_flask() {
 	describe_flask
 	renew_beside "$FLASK_CONTAINER"
@@ -207,7 +229,8 @@ remove_containers() {
 	remove_role flask
 	remove_role worker beat
 	remove_role rabbitmq
-	remove_role migrate backup restore openssl
+	remove_role migrate backup restore move openssl
+	remove_role postgres
 }
 
 # remove_role ROLE...: all containers of these roles at once; `docker stop` with many names does not wait for each.

@@ -51,8 +51,9 @@ broker_user() {
 	secret "${user}_password" "${2}_password"
 }
 
-# newest_user ROLE: RabbitMQ's user for this role. After each renewal of its password that is another one, publisher_2
-# in place of publisher: so both may log in until nobody needs the earlier one (see ops/rotate_secrets.sh).
+# newest_user ROLE: RabbitMQ's user for this role, or with `ledger` that of PostgreSQL. After each renewal of its password that
+# is another one, publisher_2 in place of publisher: so both may log in until nobody needs the earlier one (see
+# ops/rotate_secrets.sh).
 newest_user() {
 	{
 		printf '%s\n' "$1"
@@ -86,11 +87,27 @@ describe_rabbitmq() {
 	config_files=() # not only at the start: see teach_rabbitmq
 }
 
+describe_postgres() {
+	local memory
+	memory=$(numfmt --from=iec "${POSTGRES_MEMORY^^}")
+	describe postgres postgres "$POSTGRES_MEMORY" "$NETWORK"
+	arguments+=(
+		--volume "$POSTGRES_VOLUME:/var/lib/postgresql"
+		--pids-limit "$((POSTGRES_CONNECTIONS + 32))" # a process for each connection, and some of its own
+		--env "POSTGRES_CONNECTIONS=$POSTGRES_CONNECTIONS"
+		--env "SHARED_BUFFERS_MB=$((memory / 4 / 1024 / 1024))"
+	)
+}
+
+# reach_ledger: an inner network does not lead to a PostgreSQL that is somewhere else.
+reach_ledger() { if far_postgres; then second_network=$FRONT_NETWORK; fi; }
+
 # It only brings the ledger's schema up to date, with the address that is going to be everybody's (see migrate).
 describe_migrate() {
 	describe migrate flask "$FLASK_MEMORY" "$NETWORK"
 	arguments+=(--volume "$DB_DIR:/db" --restart no)
 	secret database_url.new database_url
+	reach_ledger
 	command=(python -m jobs.commands.migrate)
 }
 
@@ -102,6 +119,19 @@ pass_notices() {
 	if [[ -n $channels ]]; then arguments+=(--env "NOTICES=$channels" --env "STACK=$PREFIX"); fi
 }
 
+# describe_file_work COMMAND...: something to do with the ledger's file of SQLite, whether DB_DIR is a folder or a volume.
+describe_file_work() {
+	describe move flask "$FLASK_MEMORY" "$NETWORK"
+	arguments+=(--init --restart no --no-healthcheck --volume "$DB_DIR:/db")
+	command=("$@")
+}
+
+# describe_move FILE: it copies a ledger from this file into the PostgreSQL that is going to be the ledger.
+describe_move() {
+	describe_file_work python -m jobs.commands.move_ledger "$1"
+	secret database_url.new database_url
+}
+
 # describe_backup FOLDER: it makes backup.tar.gz in that folder.
 describe_backup() {
 	describe_copying backup
@@ -110,7 +140,6 @@ describe_backup() {
 		--mount "type=bind,source=$SECRETS_DIR,target=/secrets,readonly"
 		--mount "type=bind,source=$1,target=/backup"
 	)
-	secret database_url database_url
 	command=(python -m jobs.commands.backup "$PREFIX")
 }
 
@@ -122,14 +151,18 @@ describe_restore() {
 		--volume "$EXPORTS_DIR:/exports"
 		--mount "type=bind,source=$SECRETS_DIR,target=/secrets"
 	)
-	pass DATABASE_URL MAX_DELIVERIES
+	pass MAX_DELIVERIES
 	command=(python -m jobs.commands.restore "$@")
 }
 
-# describe_copying ROLE: no network, no hurry, and SIGTERM ends it at once.
+# describe_copying ROLE: no hurry, and SIGTERM ends it at once; and no network, unless the ledger is on a server.
 describe_copying() {
-	describe "$1" flask "$FLASK_MEMORY" none
+	local joined=none
+	if [[ $LEDGER == postgresql ]]; then joined=$NETWORK; fi
+	describe "$1" flask "$FLASK_MEMORY" "$joined"
+	reach_ledger
 	arguments+=(--init --restart no --no-healthcheck --cpu-shares "$CELERY_CPU_SHARES" --volume "$DB_DIR:/db")
+	secret database_url database_url
 }
 
 # What the three Python containers share: the ledger, the broker, their settings.
@@ -137,6 +170,7 @@ describe_python() {
 	describe "$@"
 	arguments+=(--volume "$DB_DIR:/db" --env "BROKER_HOST=$RABBITMQ_CONTAINER")
 	secret database_url database_url
+	reach_ledger
 	pass BACKLOG_LIMIT MAX_DELIVERIES WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES AUDIT_EXPIRES STOP_TIMEOUT
 }
 

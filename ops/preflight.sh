@@ -10,6 +10,7 @@ preflight() {
 	check_owner DB_DIR
 	check_owner EXPORTS_DIR
 	check_owner SECRETS_DIR
+	check_ledger_stays
 	check_port PORT 8080
 	if [[ -n $HTTP_PORT ]]; then check_port HTTP_PORT 8082; fi
 	check_disk
@@ -22,7 +23,7 @@ check_settings() {
 	[[ $PREFIX =~ ^[a-z0-9][a-z0-9_.-]{0,30}$ ]] || die "PREFIX=$PREFIX cannot start a Docker name" \
 		'Use small letters, digits, _ . and -, at most 31 of them.'
 	for name in PORT WEB_PROCESSES WEB_THREADS WEB_STREAMS CELERY_CONCURRENCY CELERY_PREFETCH BACKLOG_LIMIT MAX_DELIVERIES \
-		WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES SESSION_LIFETIME STREAMS_PER_PERSON AUDIT_EXPIRES PIDS_LIMIT STOP_TIMEOUT HEALTH_TIMEOUT; do
+		WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES SESSION_LIFETIME STREAMS_PER_PERSON AUDIT_EXPIRES PIDS_LIMIT POSTGRES_CONNECTIONS STOP_TIMEOUT HEALTH_TIMEOUT; do
 		[[ ${!name} =~ ^[1-9][0-9]*$ ]] || die "$name=${!name} is not a whole number above 0" "Correct $name, or unset it."
 	done
 	for name in CLIENT_REQUESTS CLIENT_CONNECTIONS TOKEN_SUBMISSIONS; do
@@ -31,18 +32,54 @@ check_settings() {
 	done
 	((PORT <= 65535)) || die "PORT=$PORT is not a port" 'Use a number from 1 to 65535.'
 	[[ $AUTH == on || $AUTH == off ]] || die "AUTH=$AUTH is neither on nor off" 'Correct AUTH, or unset it.'
-	# These two are not repeated in the message: there may be a password in them.
-	[[ $DATABASE_URL =~ ^(sqlite:///[^[:space:]]+|postgresql(\+psycopg)?://[^[:space:]]+/[^[:space:]]+)$ ]] ||
-		die 'DATABASE_URL is not the address of a database' \
-			'Write sqlite:////db/backend.db or postgresql+psycopg://user:password@host/database, with %40 for an @ in the password and so on.'
+	# Not repeated in the message: there may be a password in it.
 	[[ -z $SMTP_URL || $SMTP_URL =~ ^smtps?://([^/@[:space:]]*@)?[A-Za-z0-9_.-]+(:[0-9]{1,5})?/?$ ]] ||
 		die 'SMTP_URL is not the address of a mail server' \
 			'Write smtp://user:password@host:port or smtps://..., with %40 for an @ in the password and so on.'
+	check_ledger
 	check_hosts
 	check_notices
 	check_tls
 	check_queues "$CELERY_QUEUES"
 }
+
+check_ledger() {
+	[[ $LEDGER == sqlite || $LEDGER == postgresql ]] || die "LEDGER=$LEDGER is neither sqlite nor postgresql" 'Correct LEDGER, or unset it.'
+	# Not repeated in the message: there may be a password in it.
+	[[ -z $DATABASE_URL || $DATABASE_URL =~ ^(sqlite:///[^[:space:]]+|postgresql(\+psycopg)?://[^[:space:]]+/[^[:space:]]+)$ ]] ||
+		die 'DATABASE_URL is not the address of a database' \
+			'Write sqlite:////db/backend.db or postgresql+psycopg://user:password@host/database, with %40 for an @ in the password and so on.'
+	[[ -z $DATABASE_URL || $DATABASE_URL == "$LEDGER"* ]] || die "LEDGER=$LEDGER does not fit DATABASE_URL" 'Unset one of them.'
+}
+
+# check_ledger_stays: refuse to begin with another ledger than the one that has the jobs of the stack.
+check_ledger_stays() {
+	local before now volume
+	before=$(place_of "$LEDGER_BEFORE")
+	now=$(place_of "${DATABASE_URL:-postgresql://$POSTGRES_CONTAINER/warren}")
+	# Without the secrets, the data itself tells.
+	if [[ -z $before && $LEDGER == postgresql && $DB_DIR == */* && -s $DB_DIR/backend.db ]]; then
+		die "the ledger $DB_DIR/backend.db is there, and LEDGER or DATABASE_URL asks for another" \
+			'To take its jobs along: LEDGER=sqlite ./build.sh   and then: ops/move_ledger.sh
+To begin without them: move that file away.'
+	fi
+	volume=$(docker volume ls --quiet --filter "name=^$POSTGRES_VOLUME\$")
+	if [[ -z $before && $LEDGER == sqlite && -n $volume ]]; then
+		die "the volume $POSTGRES_VOLUME has a ledger in PostgreSQL, and LEDGER is sqlite" \
+			"To go on with it: LEDGER=postgresql ./build.sh   To remove it, with all its jobs: docker volume rm $POSTGRES_VOLUME"
+	fi
+	[[ -z $before || $before == "$now" ]] || die "the jobs of the stack $PREFIX are in $before, not in $now" \
+		"To go on with them: set neither LEDGER nor DATABASE_URL.
+To take them from SQLite to PostgreSQL: ops/move_ledger.sh   To remove them: ./stop.sh --purge
+If you have moved them yourself: rm $SECRETS_DIR/database_url"
+	if [[ -n $before && -z $volume ]] && own_postgres; then
+		die "the volume $POSTGRES_VOLUME, which had the ledger, is gone" \
+			"To begin with an empty ledger: rm $SECRETS_DIR/database_url   and then: LEDGER=postgresql ./build.sh"
+	fi
+}
+
+# place_of ADDRESS: which database that is, without the user and the password.
+place_of() { sed --regexp-extended 's,^(postgresql)(\+psycopg)?://([^/]*@)?([^?]*).*,\1://\4,' <<<"$1"; }
 
 check_hosts() {
 	local label='[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?'
@@ -147,11 +184,11 @@ file_system_inside() {
 
 # SQLite's write-ahead log is shared memory: it needs one kernel, and a file system that knows it.
 check_file_system() {
-	if [[ $DATABASE_URL != sqlite* ]]; then return; fi
+	if [[ $LEDGER == postgresql ]]; then return; fi
 	case $1 in
 	nfs* | cifs | smb* | 9p | virtiofs | fuse* | fakeowner | drvfs | vboxsf | vmhgfs | prl_fs | ceph | glusterfs | lustre | gfs2 | ocfs2 | afs)
 		die "$2 is on a $1 file system, where SQLite would lose data" \
-			'Keep the ledger in a Docker volume: DB_DIR=warren_ledger ./build.sh   (a name without a slash), or in PostgreSQL: DATABASE_URL=postgresql+psycopg://...'
+			'Keep the ledger in a Docker volume: DB_DIR=warren_ledger ./build.sh   (a name without a slash), or in PostgreSQL: LEDGER=postgresql ./build.sh'
 		;;
 	esac
 }

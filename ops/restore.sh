@@ -48,9 +48,8 @@ main() {
 	done
 	[[ -n $file ]] || die 'no file is given' 'See: ops/restore.sh --help'
 	[[ -f $file && -r $file ]] || die "$(id -un) cannot read a file $file" "Look at what there is: ls -l $WARREN_DIR/backups/$PREFIX"
-	[[ $DATABASE_URL == sqlite:* ]] || die 'the setting DATABASE_URL names a database that is no file of SQLite' \
-		'Restore it with the tools of that database, such as pg_restore.'
 	require_docker
+	if own_postgres; then require_running "$POSTGRES_CONTAINER"; fi
 	check_home
 	check_owner DB_DIR
 	check_owner EXPORTS_DIR
@@ -85,7 +84,7 @@ make_places() {
 	claim "$DB_DIR"
 	claim "$EXPORTS_DIR"
 	chmod 700 "$SECRETS_DIR"
-	if [[ ! -f $SECRETS_DIR/database_url ]]; then keep_secret database_url "$DATABASE_URL"; fi
+	if [[ ! -f $SECRETS_DIR/database_url ]]; then keep_secret database_url "$(ledger_address)"; fi
 	give_to_containers "$SECRETS_DIR"
 	if [[ $DB_DIR == */* ]]; then give_to_containers "$DB_DIR"; fi
 	if [[ $EXPORTS_DIR == */* ]]; then give_to_containers "$EXPORTS_DIR"; fi
@@ -96,7 +95,7 @@ run_restore() {
 	local file=$1
 	shift
 	describe_restore "$@"
-	docker run --rm "${arguments[@]}" "$image" "${command[@]}" <"$file" >"$contents"
+	run_once "${PREFIX}_restore_container" --interactive <"$file" >"$contents"
 }
 
 # announce FILE BACKUP
@@ -107,7 +106,7 @@ announce() {
 		  $(<"$contents")
 
 		It replaces, of the stack $PREFIX:
-		  the ledger in         $DB_DIR
+		  the ledger in         $(where_it_is)
 		  the exported files in $EXPORTS_DIR
 		  the secrets in        $SECRETS_DIR
 		  all messages in RabbitMQ: they are made again from the ledger
@@ -120,6 +119,17 @@ announce() {
 		echo 'SMTP_URL is empty: jobs that send mails only record them.'
 	fi
 	echo
+}
+
+# where_it_is: without the password that may be in an address.
+where_it_is() {
+	if own_postgres; then
+		printf 'PostgreSQL, volume %s' "$POSTGRES_VOLUME"
+	elif far_postgres; then
+		printf 'PostgreSQL, elsewhere'
+	else
+		printf '%s' "$DB_DIR"
+	fi
 }
 
 ask() {
@@ -147,6 +157,7 @@ remove_messages() {
 
 # On a new machine there is no ledger, and nothing to back up.
 ledger_is_there() {
+	if [[ $LEDGER == postgresql ]]; then return; fi
 	describe_restore
 	docker run --rm "${arguments[@]}" "$image" test -s "${DATABASE_URL#sqlite:///}" </dev/null
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Make new passwords and keys for the running stack, without losing a job or a request.
 #
-# At no moment is there a container whose password is not good. RabbitMQ gets new users beside the earlier ones. Only
-# then do they get files, so that each container that starts from now on finds a password that RabbitMQ knows. The
+# At no moment is there a container whose password is not good. RabbitMQ gets new users beside the earlier ones, and so does
+# the stack's own PostgreSQL. Only then do they get files, so that each container that starts from now on finds a good one. The
 # containers are renewed one after the other, and those that are not renewed yet go on with their own file. At the end
 # the earlier users are removed. Wherever a run is interrupted, the next one makes new users once more, and removes all
 # others.
@@ -14,17 +14,18 @@ source "$WARREN_DIR/ops/lib.sh"
 # shellcheck source=ops/tools.sh
 source "$WARREN_DIR/ops/tools.sh"
 
-NAMES=(broker session_keys tools notify_secret)
+NAMES=(broker ledger session_keys tools notify_secret)
 
 usage() {
 	cat <<-HELP
 		Usage: ops/rotate_secrets.sh [NAME...]
 
-		Makes new secrets for the running stack $PREFIX: all of the first three, or those that are named. Jobs and requests
+		Makes new secrets for the running stack $PREFIX: all but the last one, or those that are named. Jobs and requests
 		go on meanwhile. Workers are renewed one after the other; what a worker still runs 10 s before STOP_TIMEOUT
 		($STOP_TIMEOUT s) is over is put back, and runs again. If it was interrupted, run it again.
 
 		  broker         the passwords of all users of RabbitMQ
+		  ledger         the password of the ledger, if it is in the stack's own PostgreSQL
 		  session_keys   what sessions are signed with. People stay logged in, unless it is renewed twice
 		  tools          the passwords of Prometheus, Flower and RabbitMQ's page, as far as they run; shown once
 		  notify_secret  what notices are signed with; only if it is named, because their receiver has to know it
@@ -49,10 +50,12 @@ main() {
 	check_settings
 
 	if chosen broker; then step 'RabbitMQ has new users, beside the earlier ones' add_users; fi
+	if chosen ledger; then step 'PostgreSQL has a new user, beside the earlier one' add_ledger_user; fi
 	if chosen session_keys; then step 'a new key signs sessions, and the last one is still good' renew_session_key; fi
 	if chosen notify_secret; then step 'a new secret signs notices' keep_secret notify_secret "$(new_notify_secret)"; fi
-	if chosen broker session_keys notify_secret; then renew_containers; fi
+	if chosen broker ledger session_keys notify_secret; then renew_containers; fi
 	if chosen broker; then step 'RabbitMQ lets the earlier users in no longer' remove_earlier_users; fi
+	if chosen ledger; then step 'PostgreSQL lets the earlier user in no longer' remove_earlier_ledger_user; fi
 	if chosen tools; then renew_passwords_of_tools; fi
 	tell_what_is_left
 }
@@ -61,10 +64,16 @@ main() {
 choose() {
 	local name
 	names=("$@")
-	if [[ $# -eq 0 ]]; then names=(broker session_keys tools); fi
+	if [[ $# -eq 0 ]]; then
+		names=(broker session_keys tools)
+		if own_postgres; then names+=(ledger); fi
+	fi
 	for name in "${names[@]}"; do
 		[[ " ${NAMES[*]} " == *" $name "* ]] || die "unknown name: $name" "The names are: ${NAMES[*]}. See: ops/rotate_secrets.sh --help"
 	done
+	if chosen ledger && ! own_postgres; then
+		die 'the ledger is not in a PostgreSQL of the stack itself' 'With SQLite it has no password. That of another server is changed there.'
+	fi
 	if chosen notify_secret && [[ ! -s $SECRETS_DIR/notify_secret ]]; then
 		die 'notices are not signed, so there is no notify_secret' 'A ./build.sh with NOTIFY_URL makes one.'
 	fi
@@ -149,6 +158,26 @@ is_earlier() {
 	[[ $1 =~ ^([a-z]+)(_[0-9]+)?$ && " ${BROKER_ROLES[*]} " == *" ${BASH_REMATCH[1]} "* && " ${newest[*]} " != *" $1 "* ]]
 }
 
+# --- PostgreSQL ----------------------------------------------------------------------------------
+
+add_ledger_user() {
+	local user password
+	user=$(next_user ledger)
+	password=$(new_password)
+	teach_postgres "$user" "$password"
+	keep_secret "${user}_password" "$password"
+	keep_secret database_url "$(ledger_address)"
+}
+
+remove_earlier_ledger_user() {
+	local user newest
+	newest=$(newest_user ledger)
+	docker exec "$POSTGRES_CONTAINER" forget_users "$newest"
+	for user in $(users_of ledger); do
+		if [[ $user != "$newest" ]]; then rm "$SECRETS_DIR/${user}_password"; fi
+	done
+}
+
 # --- the others ----------------------------------------------------------------------------------
 
 # A tool that does not run has no password: its next start makes one.
@@ -178,7 +207,8 @@ tell_what_is_left() {
 	echo
 	if chosen notify_secret; then printf 'Give the receiver of notices the new secret: %s\n' "$SECRETS_DIR/notify_secret"; fi
 	for file in database_url smtp_url notify_url; do
-		if [[ -s $SECRETS_DIR/$file && $(<"$SECRETS_DIR/$file") != sqlite:* ]]; then
+		if [[ $file == database_url ]] && ! far_postgres; then continue; fi
+		if [[ -s $SECRETS_DIR/$file ]]; then
 			printf '%s is the address of another server. If it has a password: change it there, then run ./build.sh with the new address.\n' "${file^^}"
 		fi
 	done

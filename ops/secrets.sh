@@ -14,6 +14,10 @@ make_secrets() {
 		users+=("$user" "$(<"$SECRETS_DIR/${user}_password")")
 	done
 	keep_secret rabbitmq_definitions.json "$(definitions "${users[@]}")"
+	if own_postgres; then
+		user=$(newest_user ledger)
+		if [[ ! -s $SECRETS_DIR/${user}_password ]]; then keep_secret "${user}_password" "$(new_password)"; fi
+	fi
 	# The first two may have a password in them. Workers that are added later find here what build.sh was told.
 	keep_if_given smtp_url "$SMTP_URL"
 	keep_if_given notify_url "$NOTIFY_URL"
@@ -25,6 +29,17 @@ make_secrets() {
 	if [[ $AUTH == on && ! -s $SECRETS_DIR/session_keys ]]; then keep_secret session_keys "$(new_session_key)"; fi
 	mkdir --parents "$SECRETS_DIR/tools" # what Nginx asks those for who look at the tools: see ops/tools.sh
 	give_to_containers "$SECRETS_DIR" "$SECRETS_DIR/tools"
+}
+
+# ledger_address: where the ledger is, with a password in it if that needs one.
+ledger_address() {
+	local user
+	if own_postgres; then
+		user=$(newest_user ledger)
+		printf 'postgresql+psycopg://%s:%s@%s/warren' "$user" "$(<"$SECRETS_DIR/${user}_password")" "$POSTGRES_CONTAINER"
+	else
+		printf '%s' "$DATABASE_URL"
+	fi
 }
 
 # definitions USER PASSWORD...: what RabbitMQ is to know: queues, permissions, and one user for each role.

@@ -3,7 +3,8 @@
 The file is a gzipped tar. In this order it holds:
 
 - ``about.json``: see :class:`About`;
-- ``ledger.db``: the whole ledger as it was at one moment, in one file;
+- ``ledger.db``: the whole ledger as it was at one moment, as a file of SQLite, also where it is in PostgreSQL. So a
+  backup can be restored into either;
 - ``exports/``: the exported files. They are read after the ledger, so that a job that has ended in it has its file;
 - ``secrets/``: passwords, and the address of the mail server.
 
@@ -28,9 +29,13 @@ from pathlib import Path
 from typing import IO
 
 import pysqlite3.dbapi2
-from sqlalchemy.engine import make_url
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import __version__
+from jobs.commands.migrate import upgrade
+from jobs.ledger import copying
+from jobs.ledger.database import Ledger
 from jobs.settings import settings
 
 #: What this version of Warren writes, and the newest that it can read.
@@ -82,28 +87,38 @@ class Contents:
         )
 
 
-def ledger_file(url: str) -> Path:
-    """Return the file of a ledger. Raises :class:`ValueError` for a database that is no file."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        raise ValueError(f"the ledger is a {parsed.get_backend_name()} database, not a file of SQLite")
-    return Path(parsed.database)
-
-
 # --- making -----------------------------------------------------------------------------------------------------------
 
 
-def copy_ledger(ledger: Path, copy: Path) -> None:
-    """Copy the ledger as it is at one moment. No writer waits meanwhile.
+def copy_ledger(ledger: Ledger, copy: Path) -> None:
+    """Copy the ledger as it is at one moment into a file of SQLite. No writer waits meanwhile.
 
-    In one step, which is one read transaction: a copy in several steps begins anew whenever somebody writes.
+    Raises :class:`BadBackup`, and what the databases raise.
     """
-    with (
-        closing(pysqlite3.dbapi2.connect(f"file:{ledger}?mode=rw", uri=True)) as source,
-        closing(pysqlite3.dbapi2.connect(copy)) as target,
-    ):
-        source.backup(target)
+    if ledger.file is not None:
+        # In one step, which is one read transaction: a copy in several steps begins anew whenever somebody writes.
+        with (
+            closing(pysqlite3.dbapi2.connect(f"file:{ledger.file}?mode=rw", uri=True)) as source,
+            closing(pysqlite3.dbapi2.connect(copy)) as target,
+        ):
+            source.backup(target)
+    else:
+        _copy_rows(ledger, Ledger(f"sqlite:///{copy}"))
+        Path(f"{copy}.lock").unlink()  # of its writers
+    with closing(pysqlite3.dbapi2.connect(copy)) as target:
         target.execute("PRAGMA journal_mode = DELETE")  # all of it in one file, and no write-ahead log beside
+
+
+def _copy_rows(ledger: Ledger, file: Ledger) -> None:
+    upgrade(file)
+    with ledger.reading() as connection:
+        # Each statement sees what the first one saw.
+        source = connection.execution_options(isolation_level="REPEATABLE READ")
+        with source.begin(), file.writing(durable=False) as target:
+            if copying.revision(source) != copying.revision(target):
+                raise BadBackup("the ledger's schema is not that of this version: run ./build.sh first")
+            copying.copy(source, target)
+    file.dispose()
 
 
 def pack(target: Path, stack: str, ledger_copy: Path, exports: Path, secrets: Path) -> None:
@@ -175,12 +190,12 @@ def examine(folder: Path) -> Contents:
 # --- the program ------------------------------------------------------------------------------------------------------
 
 
-def back_up(stack: str, ledger: Path, exports: Path, secrets: Path, work: Path) -> Contents:
+def back_up(stack: str, ledger: Ledger, exports: Path, secrets: Path, work: Path) -> Contents:
     """Make ``backup.tar.gz`` in the empty folder ``work``; return what is in it.
 
     Raises :class:`BadBackup` if what was made is not good, and :class:`OSError`, for instance for a full disk.
     """
-    size = sum(file.stat().st_size for file in ledger.parent.glob(f"{ledger.name}*"))
+    size = _size(ledger)
     if shutil.disk_usage(work).free < 2 * size:
         # Others may need the same disk, the living ledger above all.
         raise OSError(f"the disk is too full: a copy of the ledger and its backup may need {2 * size >> 20} MB")
@@ -195,19 +210,23 @@ def back_up(stack: str, ledger: Path, exports: Path, secrets: Path, work: Path) 
     return contents
 
 
+def _size(ledger: Ledger) -> int:
+    """Return how many bytes the ledger has on the disk."""
+    if ledger.file is not None:
+        return sum(file.stat().st_size for file in ledger.file.parent.glob(f"{ledger.file.name}*"))
+    with ledger.reading() as connection:
+        return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+
+
 def main() -> int:
     """Make a backup, and print what is in it; return the exit code."""
     parser = argparse.ArgumentParser(prog="backup.sh", description="Make backup.tar.gz of this stack in /backup.")
     parser.add_argument("stack", help="the PREFIX of the stack")
     arguments = parser.parse_args()
-    try:
-        ledger = ledger_file(settings().ledger_url)
-    except ValueError as error:
-        print(f"error: {error}\n\nBack it up with the tools of that database, such as pg_dump.", file=sys.stderr)
-        return 1
+    ledger = Ledger(settings().ledger_url)
     try:
         print(back_up(arguments.stack, ledger, settings().exports_dir, SECRETS, WORK))
-    except (BadBackup, OSError, pysqlite3.dbapi2.Error) as error:
+    except (BadBackup, OSError, SQLAlchemyError, pysqlite3.dbapi2.Error) as error:
         print(
             f"error: no backup could be made: {error}\n\nIs there a ledger, is the disk not full, "
             "and is this the user who ran ./build.sh?",

@@ -1,6 +1,6 @@
 """Put a backup in the place of what is there: ``python -m jobs.commands.restore``, which ``ops/restore.sh`` runs.
 
-The backup comes on standard input. Before anything is replaced, it is unpacked beside the ledger, looked at, brought to
+The backup comes on standard input. Before anything is replaced, it is unpacked into ``/db``, looked at, brought to
 today's schema and made ready to run. Nobody may use the ledger while it is replaced, and RabbitMQ must begin empty
 afterwards. Whatever interrupts this program, it can be run again.
 """
@@ -13,13 +13,18 @@ from pathlib import Path
 from typing import IO
 
 from alembic.util import CommandError
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.commands.backup import SECRETS, BadBackup, Contents, examine, ledger_file, unpack
+from jobs.commands.backup import SECRETS, BadBackup, Contents, examine, unpack
 from jobs.commands.migrate import upgrade
-from jobs.ledger import moves, workers
+from jobs.ledger import copying, moves, workers
 from jobs.ledger.database import Ledger
+from jobs.ledger.schema import metadata
 from jobs.settings import settings
+
+#: Where there is room to unpack a backup if the ledger is not a file: ``DB_DIR``.
+ROOM = Path("/db")
 
 
 def prepare(stream: IO[bytes], folder: Path) -> Contents:
@@ -54,8 +59,8 @@ def revive(ledger: Ledger) -> None:
         moves.mark_all_due(connection)
 
 
-def replace(folder: Path, ledger: Path, exports: Path, secrets: Path) -> None:
-    """Put what was prepared in place: the ledger last, so that it is never there without its files."""
+def replace_files(folder: Path, exports: Path, secrets: Path) -> None:
+    """Put the files that were prepared in place, before the ledger: so it is never there without them."""
     for old in exports.iterdir():
         if old.suffix in (".csv", ".part"):
             old.unlink()
@@ -64,12 +69,31 @@ def replace(folder: Path, ledger: Path, exports: Path, secrets: Path) -> None:
             part = target / f"{file.name}.part"
             shutil.copy2(file, part)
             part.rename(target / file.name)
+
+
+def replace_ledger(folder: Path, ledger: Ledger) -> None:
+    """Put the ledger that was prepared in place: as the new file, or with its rows in one transaction.
+
+    Raises :class:`sqlalchemy.exc.SQLAlchemyError`.
+    """
+    if ledger.file is None:
+        _replace_rows(Ledger(f"sqlite:///{folder}/ledger.db"), ledger)
+        return
     # Before the new file is there: SQLite would take the old one's log for its own.
     for suffix in ("-wal", "-shm"):
-        Path(f"{ledger}{suffix}").unlink(missing_ok=True)
+        Path(f"{ledger.file}{suffix}").unlink(missing_ok=True)
     os.sync()
-    (folder / "ledger.db").rename(ledger)
+    (folder / "ledger.db").rename(ledger.file)
     os.sync()
+
+
+def _replace_rows(file: Ledger, ledger: Ledger) -> None:
+    upgrade(ledger)
+    tables = ", ".join(table.name for table in metadata.sorted_tables)
+    with file.reading() as source, ledger.writing() as target:
+        target.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
+        copying.copy(source, target)
+    file.dispose()
 
 
 def main() -> int:
@@ -77,13 +101,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="restore.sh", description="Restore a backup that comes on standard input.")
     parser.add_argument("--check", action="store_true", help="only look whether it can be restored")
     arguments = parser.parse_args()
-    ledger = ledger_file(settings().ledger_url)
-    folder = ledger.parent / "restore"
+    ledger = Ledger(settings().ledger_url)
+    folder = (ledger.file.parent if ledger.file is not None else ROOM) / "restore"
     try:
         print(prepare(sys.stdin.buffer, folder))
         if not arguments.check:
-            replace(folder, ledger, settings().exports_dir, SECRETS)
-    except (BadBackup, OSError) as error:
+            replace_files(folder, settings().exports_dir, SECRETS)
+            replace_ledger(folder, ledger)
+    except (BadBackup, OSError, SQLAlchemyError) as error:
         print(f"error: this backup cannot be restored: {error}", file=sys.stderr)
         return 1
     finally:

@@ -214,20 +214,6 @@ def test_nothing_is_replaced_without_a_yes(stack: Stack, tmp_path: Path) -> None
         assert word in said
 
 
-def test_a_ledger_that_is_no_file_has_other_tools(stack: Stack, tmp_path: Path) -> None:
-    url = "postgresql+psycopg://user:pass_word@host/warren"
-    file = str(back_up(stack, tmp_path / "good"))
-    said = refusal(stack, "ops/restore.sh", file, "--yes", DATABASE_URL=url)
-    assert "pg_restore" in said
-    secrets = tmp_path / "secrets"
-    run(["cp", "--archive", str(stack.secrets), str(secrets)])  # with their owner
-    (secrets / "database_url").write_text(url)
-    said += refusal(stack, "ops/backup.sh", str(tmp_path / "other"), SECRETS_DIR=str(secrets))
-    assert "pg_dump" in said
-    assert "pass_word" not in said
-    assert list((tmp_path / "other").iterdir()) == []
-
-
 @pytest.mark.parametrize(
     ("script", "arguments", "says"),
     [

@@ -209,7 +209,7 @@ def test_4_2_images_start_from_the_base_and_from_each_other() -> None:
 
 def test_4_7_lists_of_packages_are_fetched_together_with_the_packages() -> None:
     updates = [line for _, line in INSTRUCTIONS if "apt-get update" in line]
-    assert len(updates) == 5
+    assert len(updates) == 6
     assert all(re.search(r"&& apt-get install .* && rm -rf /var/lib/apt/lists/\*", line) for line in updates)
 
 

@@ -1,5 +1,6 @@
 """The stack under test: the real containers, built and started by the project's own scripts."""
 
+import csv
 import json
 import os
 import socket
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 import httpx
 
 from tests.support.project import ROOT
-from tests.support.soundness import faults
+from tests.support.soundness import faults, unsound_jobs
 
 T = TypeVar("T")
 
@@ -59,6 +60,7 @@ class Stack:
         self.nginx = f"{prefix}_nginx_container"
         self.flask = f"{prefix}_flask_container"
         self.rabbitmq = f"{prefix}_rabbitmq_container"
+        self.postgres = f"{prefix}_postgres_container"
         self.celery = f"{prefix}_celery_container"
         self.beat = f"{prefix}_beat_container"
         self.network = f"{prefix}_network"
@@ -199,14 +201,22 @@ class Stack:
             cursor = page["next"]
         return found
 
+    @property
+    def is_on_postgresql(self) -> bool:
+        """Tell whether the ledger is in the PostgreSQL of this stack."""
+        return self.postgres in (self.secrets / "database_url").read_text()
+
     def ledger(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Ask the ledger's file itself, read-only, and return the rows."""
+        """Ask the database itself, and return the rows: those of PostgreSQL as texts, and without parameters."""
+        if self.is_on_postgresql:
+            ask = ("psql", "--no-psqlrc", "--csv", "--tuples-only", "--dbname", "warren", "--command", sql)
+            return [tuple(row) for row in csv.reader(self.docker("exec", self.postgres, *ask).splitlines())]
         with closing(sqlite3.connect(f"file:{self.db}/backend.db?mode=ro", uri=True, timeout=10)) as connection:
             return connection.execute(sql, parameters).fetchall()
 
     def check_ledger(self) -> None:
         """Fail unless the ledger's file is whole and each of its jobs is as a job may be."""
-        found = faults(self.ledger)
+        found = unsound_jobs(self.ledger) if self.is_on_postgresql else faults(self.ledger)
         assert not found, "\n".join(found)
 
     @staticmethod

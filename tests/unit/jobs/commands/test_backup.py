@@ -22,6 +22,7 @@ from jobs.ledger import attempts, moves, queries, workers
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, Outcome
 from jobs.states import State
+from tests.support.databases import on_postgresql
 from tests.support.old_ledger import REVISIONS, UNFINISHED, fill
 from tests.support.soundness import faults
 
@@ -40,7 +41,7 @@ class Place:
     def back_up(self) -> Path:
         work = self.folder / f"work{time.monotonic_ns()}"
         work.mkdir()
-        backup.back_up("my", self.file, self.exports, self.secrets, work)
+        backup.back_up("my", self.ledger, self.exports, self.secrets, work)
         assert [file.name for file in work.iterdir()] == ["backup.tar.gz"]
         return work / "backup.tar.gz"
 
@@ -50,7 +51,8 @@ class Place:
         with file.open("rb") as stream:
             contents = restore.prepare(stream, prepared)
         assert not list(prepared.glob("*-wal")), "all of it is in one file"
-        restore.replace(prepared, self.file, self.exports, self.secrets)
+        restore.replace_files(prepared, self.exports, self.secrets)
+        restore.replace_ledger(prepared, self.ledger)
         self.ledger = Ledger(f"sqlite:///{self.file}")
         return contents
 
@@ -127,7 +129,7 @@ def test_while_jobs_are_written_a_backup_has_all_that_were_accepted_before_it_be
             before = list(accepted)
             copy = place.folder / f"copy{number}"
             copy.mkdir()
-            backup.copy_ledger(place.file, copy / "ledger.db")
+            backup.copy_ledger(place.ledger, copy / "ledger.db")
             assert [file.name for file in copy.iterdir()] == ["ledger.db"]
             with open_ledger(copy) as ledger:
                 assert faults(ledger.execute) == []
@@ -155,7 +157,7 @@ def test_the_copying_keeps_no_writer_waiting(place: Place, monkeypatch: pytest.M
     monkeypatch.setattr(
         pysqlite3.dbapi2, "connect", lambda file, **options: connect(file, **({"factory": Slow} | options))
     )
-    copying = threading.Thread(target=backup.copy_ledger, args=(place.file, place.folder / "ledger.db"))
+    copying = threading.Thread(target=backup.copy_ledger, args=(place.ledger, place.folder / "ledger.db"))
     copying.start()
     assert inside.wait(30)
     add(place, before)  # would never return if it had to wait
@@ -197,14 +199,7 @@ def test_a_full_disk_is_told_before_anything_is_copied(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})())
     with pytest.raises(OSError, match="too full"):
-        backup.back_up("my", place.file, place.exports, place.secrets, tmp_path)
-
-
-@pytest.mark.parametrize("url", ["postgresql+psycopg://user:pass_word@host/warren", "sqlite://"])
-def test_only_a_file_of_sqlite_can_be_copied(url: str) -> None:
-    with pytest.raises(ValueError, match="not a file of SQLite") as error:
-        backup.ledger_file(url)
-    assert "pass_word" not in str(error.value)
+        backup.back_up("my", place.ledger, place.exports, place.secrets, tmp_path)
 
 
 # --- bringing it back -------------------------------------------------------------------------------------------------
@@ -311,6 +306,33 @@ def test_a_backup_of_an_earlier_version_is_brought_to_todays_schema(
     place.restore(elsewhere.back_up())
     with place.ledger.writing() as connection:
         assert {job_id for job_id in UNFINISHED if moves.claim(connection, [job_id], "w")} == UNFINISHED
+
+
+@on_postgresql
+def test_a_ledger_in_postgresql_comes_back_there_and_in_a_file(
+    ledger: Ledger, place: Place, elsewhere: Place, tmp_path: Path
+) -> None:
+    place.ledger.dispose()
+    place.ledger = ledger
+    done, waiting, later = heavy(), heavy(), heavy()
+    add(place, done, waiting)
+    with ledger.writing() as connection:
+        moves.claim(connection, [done.id], "w")
+        moves.succeed(connection, Outcome(job_id=done.id, attempt=1, result="It is done."))
+    made = place.back_up()
+    add(place, later)
+
+    with made.open("rb") as stream:
+        contents = restore.prepare(stream, tmp_path / "restore")
+    assert (contents.jobs, contents.unfinished) == (2, 1)
+    restore.replace_ledger(tmp_path / "restore", ledger)
+    elsewhere.restore(made)
+    for restored in (ledger, elsewhere.ledger):
+        with restored.reading() as connection:
+            found = {each.id: each for each in queries.page(connection, limit=10)}
+        assert found.keys() == {done.id, waiting.id}
+        assert (found[done.id].state, found[done.id].result) == (State.SUCCESS, "It is done.")
+    add(place, later)  # it goes on from there
 
 
 # --- what is no good --------------------------------------------------------------------------------------------------
