@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, not_, or_, select, update
 
+from jobs.errors import storable
 from jobs.fingerprint import fingerprint
 from jobs.ledger import attempts, failures, keys, mails, notices, reports, tracebacks, upsert, words
 from jobs.ledger.database import take_turn
@@ -168,7 +169,7 @@ def report_progress(connection: Connection, job_id: str, attempt: int, info: dic
     found = connection.execute(_PROGRESS, {"key": job_id, "attempt": attempt, "percent": percent, "told": info})
     if found.rowcount == 0:
         return False
-    told = Report(run=attempt, at=time.time(), percent=percent, message=str(info.get("message", "")))
+    told = Report(run=attempt, at=time.time(), percent=percent, message=storable(str(info.get("message", ""))))
     reports.add(connection, job_id, told)
     return True
 

@@ -59,3 +59,10 @@ def test_they_go_with_their_job(ledger: Ledger) -> None:
         moves.cancel(connection, expired)
         assert moves.expire(connection, time.time() + 1, 10) == 1
     assert [kept(ledger, job_id) for job_id in (expired, failed, stays)] == [[], [], [(1, "50 %")]]
+
+
+def test_a_message_with_what_no_database_takes_does_not_stop_the_run(ledger: Ledger) -> None:
+    (job_id,) = begun(ledger)
+    with ledger.writing() as connection:
+        assert moves.report_progress(connection, job_id, 1, {"percent": 50, "message": "a\0b\ud800"})
+    assert kept(ledger, job_id) == [(1, "50 %, a?b?")]
