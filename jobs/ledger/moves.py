@@ -17,10 +17,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, not_, or_, select, update
 
 from jobs.fingerprint import fingerprint
-from jobs.ledger import attempts, failures, keys, mails, notices, tracebacks, upsert, words
+from jobs.ledger import attempts, failures, keys, mails, notices, reports, tracebacks, upsert, words
 from jobs.ledger.database import take_turn
 from jobs.ledger.pauses import MAY_START
 from jobs.ledger.records import Claim, DueJob, IdempotencyKey, NewJob, Outcome
+from jobs.ledger.reports import Report
 from jobs.ledger.schema import job
 from jobs.states import RUNNING, WAITING, State
 
@@ -165,7 +166,11 @@ def report_progress(connection: Connection, job_id: str, attempt: int, info: dic
     """Store what a running job says of its progress: ``info["percent"]`` (0-100) and whatever else it tells."""
     percent = max(0, min(100, int(info.get("percent", 0))))
     found = connection.execute(_PROGRESS, {"key": job_id, "attempt": attempt, "percent": percent, "told": info})
-    return found.rowcount == 1
+    if found.rowcount == 0:
+        return False
+    told = Report(run=attempt, at=time.time(), percent=percent, message=str(info.get("message", "")))
+    reports.add(connection, job_id, told)
+    return True
 
 
 def succeed(connection: Connection, *outcomes: Outcome) -> int:
@@ -292,6 +297,7 @@ def _delete(connection: Connection, which: ColumnElement[bool], order: ColumnEle
     if old:
         mails.remove(connection, old)
         attempts.remove(connection, old)
+        reports.remove(connection, old)
         connection.execute(delete(job).where(job.c.id.in_(old)))
         words.remove(connection, {row.seq for row in rows})
     return len(old)

@@ -29,7 +29,7 @@ def page() -> Response:
 
 @blueprint.post("/login")
 def enter() -> Response:
-    """Let somebody in who knows the password. Raises a 429 problem after too many wrong ones."""
+    """Let somebody in who knows the password. After too many wrong ones the answer is 429, and when to come back."""
     gate.check_form()
     name, password = storable(request.form.get("name", "").strip()), request.form.get("password", "")
     counted_for = logins.subjects(name, trail.address())
@@ -37,11 +37,10 @@ def enter() -> Response:
         seconds = math.ceil(logins.wait(connection, counted_for))
         account = accounts.find(connection, name)
     if seconds > 0:
-        raise Problem(
-            429,
-            f"Too many wrong passwords. Try again in {seconds} s.",
-            headers={"Retry-After": str(seconds)},
-        )
+        again = f"{seconds} s" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
+        answer = _form(429, name=name, error=f"Too many wrong passwords. Try again in {again}.")
+        answer.headers["Retry-After"] = str(seconds)
+        return answer
     if not passwords.is_right(password, account.password_hash if account else None) or account is None:
         told = _entry(name, "", "refused", "Wrong name or password.")
 

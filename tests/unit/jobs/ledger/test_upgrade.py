@@ -1,5 +1,8 @@
 """A ledger of any earlier version, with data, becomes one of today, and nothing in it is lost."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +21,7 @@ from jobs.question import Question
 from jobs.states import RUNNING, WAITING, State
 from tests.support.old_ledger import ENDED_JOBS, JOBS, REVISIONS, ROWS, contents, fill, of_the_schema, tables
 from tests.support.postgresql import Server
+from tests.support.project import ROOT
 from tests.support.soundness import faults, unsound_jobs
 
 #: Tables whose rows a migration leaves behind on purpose, and the last revision that had them.
@@ -130,3 +134,15 @@ def test_all_else_can_be_read(old: Ledger) -> None:
         assert mails.reserved(connection, some_job) == {1}
         assert len(attempts.past(connection, some_job)) == ("attempt" in had)
         samples.since(connection, 0)
+
+
+def test_two_machines_may_migrate_at_the_same_moment(server: Server) -> None:
+    with server.empty_database() as url:
+        environment = os.environ | {"DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "jobs.commands.migrate"]
+        processes = [subprocess.Popen(command, env=environment) for _ in range(2)]
+        assert [process.wait(100) for process in processes] == [0, 0]
+        made = Ledger(url)
+        with made.reading() as connection:
+            assert queries.backlog(connection) == 0
+        made.dispose()
