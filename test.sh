@@ -11,7 +11,7 @@ usage() {
 		       ./test.sh fix
 
 		Runs the tests of the named kinds, or all of them:
-		  unit     linters and everything that needs only Python; under 30 s
+		  unit     linters and everything that needs no container; about a minute
 		  stack    the real containers, as "warren_test" on a free port beside whatever runs
 		  browser  the pages in a real browser
 		  chaos    the stack under load while things break: a reduced set, or with --jobs all of it
@@ -25,7 +25,7 @@ usage() {
 		  --jobs N   of chaos, every fault with N jobs each, and write docs/reliability.md from what happened
 
 		The Python tools are installed into .venvs/, pinned by tests/requirements.txt.
-		Without a Docker engine the tests that need one are skipped; where CI=true they fail.
+		Without a Docker engine, or PostgreSQL's programs, the tests that need them are skipped; where CI=true they fail.
 		WARREN_KEEP_STACK=1 leaves the containers running afterwards; WARREN_TEST_PREFIX gives them another
 		name than "warren_test", for two runs at a time. WARREN_RESTART_ENGINE=1 lets --jobs restart the engine, too.
 
@@ -90,6 +90,12 @@ install_for() {
 	if [[ $* != unit ]]; then install_and_start_docker; fi
 	local missing=()
 	if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3-venv); fi
+	if [[ " $* " == *' unit '* ]] && ! compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; then
+		# Only its programs: by itself the package would also make a server, and start it.
+		mkdir --parents /etc/postgresql-common/createcluster.d
+		echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/warren.conf
+		missing+=(postgresql)
+	fi
 	if [[ " $* " == *' browser '* ]]; then
 		if ! command -v chromium >/dev/null; then missing+=(chromium); fi
 		if ! command -v firefox-esr >/dev/null; then missing+=(firefox-esr); fi

@@ -157,6 +157,23 @@ else:
     _QueueName = Literal[tuple(QUEUES)]
 
 
+#: Characters of the words that somebody looks for jobs with, see :mod:`jobs.question`.
+LONGEST_QUESTION = 200
+
+
+def _readable(text: str) -> str:
+    from jobs import question  # which knows the catalogue
+
+    try:
+        question.read(text)
+    except question.Unreadable as error:
+        raise PydanticCustomError("unreadable", "{reason}", {"reason": str(error)}) from None
+    return text
+
+
+#: Words that say which jobs are looked for, as in the list of jobs.
+Words = Annotated[str, Field(max_length=LONGEST_QUESTION), AfterValidator(_readable)]
+
 #: Jobs that a filter may name one by one.
 MOST_NAMED = 500
 #: The key of a group of failures, see :mod:`jobs.fingerprint`.
@@ -172,6 +189,11 @@ class _JobFilter(Params):
     queue: _QueueName | None = Field(None, description="Only jobs of this queue.")
     created_from: Moment | None = Field(None, description="Only jobs accepted at this time or later.")
     created_to: _End | None = Field(None, description="Only jobs accepted before this time.")
+    q: Words | None = Field(
+        None,
+        description="Only jobs that these words fit, as in the list of jobs. Times are counted back from now.",
+        examples=["since:1h"],
+    )
     task_ids: list[Annotated[str, Field(max_length=36)]] | None = Field(
         None, min_length=1, max_length=MOST_NAMED, description="Only jobs with these ids."
     )

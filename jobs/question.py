@@ -21,8 +21,8 @@ from jobs.states import RUNNING, State
 
 T = TypeVar("T")
 
-#: Most characters of a question, and most words that are looked for in the text of jobs.
-LONGEST, MOST_WORDS = 200, 10
+#: Most words that are looked for in the text of jobs.
+MOST_WORDS = 10
 #: Characters that must stand before a ``*``, and those of an id that are enough to look for it.
 SHORTEST_BEGINNING, SHORTEST_ID = 3, 4
 
@@ -97,15 +97,16 @@ class Question:
 ANYTHING = Question()
 
 
-def read(text: str) -> Question:
-    """Return what is looked for. Raises :class:`Unreadable`."""
+def read(text: str, now: float | None = None) -> Question:
+    """Return what is looked for; times are counted back from ``now``. Raises :class:`Unreadable`."""
+    now = time.time() if now is None else now
     given: dict[str, list[str]] = {}
     states: list[str] = []
     phrases: list[Phrase] = []
     times: dict[str, float] = {}
     for field, value, quoted in _parts(text):
         if field in ("since", "until"):
-            times[field] = _moment(field, value)
+            times[field] = _moment(field, value, now)
         elif field == "state" or (field is None and not quoted and value.lower() in STATES):
             states.append(_one_of("state", value.lower(), STATES))
         elif field is not None:
@@ -187,10 +188,10 @@ _FIELDS: dict[str, Callable[[str], str]] = {
 _NAMES = ("kind", "queue", "state", "worker", "id", "since", "until")
 
 
-def _moment(field: str, value: str) -> float:
+def _moment(field: str, value: str, now: float) -> float:
     ago = _AGO.fullmatch(value.lower())
     if ago is not None:
-        return time.time() - int(ago[1]) * _SECONDS[ago[2]]
+        return now - int(ago[1]) * _SECONDS[ago[2]]
     try:
         moment = datetime.fromisoformat(value)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

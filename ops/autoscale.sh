@@ -71,6 +71,7 @@ main() {
 	trap 'goodbye 130' INT
 	trap 'goodbye 143' TERM
 	trap '' PIPE # an adviser that has ended is started again
+	printf -v started '%(%s)T' -1
 	log=$(mktemp)
 	trap 'rm -f "$log"' EXIT
 	said='' adviser=''
@@ -173,10 +174,10 @@ in_turn() {
 	"${@:2}"
 }
 
-# ask NAMES: put the question, and read the answer into verb, what and why.
+# ask NAMES: put the question, with what was said last, and read the answer into verb, what and why.
 ask() {
 	if [[ -z $adviser ]]; then hire; fi
-	{ printf '%s\n' "$1" >&"$question"; } 2>/dev/null || true # if it has ended, its last words are still to be read
+	{ printf '%s\t%s\n' "$1" "$said" >&"$question"; } 2>/dev/null || true # if it has ended, its last words are still to be read
 	if IFS=$'\t' read -r -t "$PATIENCE" -u "$answer" verb what why && [[ -n $what ]]; then return; fi
 	trouble "waiting: ${verb:-no answer from $FLASK_CONTAINER}"
 	dismiss
@@ -188,7 +189,7 @@ hire() {
 	coproc ADVISER {
 		exec docker exec --interactive --env PROMETHEUS_MULTIPROC_DIR=/tmp/metrics "$FLASK_CONTAINER" \
 			python -m jobs.commands.autoscale --min "$min" --max "$max" --queues "$queues" --wait "$wait" \
-			--cooldown "$cooldown" {autoscaler}<&- 2>&1
+			--cooldown "$cooldown" --started "$started" {autoscaler}<&- 2>&1
 	}
 	adviser=$ADVISER_PID
 	exec {question}>&"${ADVISER[1]}" {answer}<&"${ADVISER[0]}"

@@ -4,7 +4,7 @@ set -Eeuo pipefail
 
 [[ $1 =~ ^ledger(_[0-9]+)?$ ]]
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 >/dev/null <<SQL
-CREATE TEMPORARY VIEW earlier AS
+CREATE TEMPORARY TABLE earlier AS
 	SELECT rolname FROM pg_roles JOIN pg_auth_members ON member = pg_roles.oid
 	WHERE roleid = 'ledger_owner'::regrole AND rolname != '$1';
 SELECT format('ALTER ROLE %I NOLOGIN', rolname) FROM earlier \gexec

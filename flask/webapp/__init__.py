@@ -9,6 +9,7 @@ from jobs.settings import settings
 from webapp import cross_site, gate, metrics, problems
 from webapp.api import (
     audit,
+    autoscaler,
     compatibility,
     download,
     events,
@@ -63,6 +64,7 @@ def create_app() -> APIFlask:
         schedules,
         queues,
         workers,
+        autoscaler,
         health,
         compatibility,
     )

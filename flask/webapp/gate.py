@@ -85,7 +85,8 @@ def _find(shown: str) -> _Program | None:
     if token is None:
         return None
     if not token.expired and (token.last_used_at or 0) < time.time() - tokens.USED_EVERY:
-        intake().write(lambda connection: tokens.note_use(connection, token.name))
+        # Reading needs no ledger that can be written. If this fails, the next look at the token tries again.
+        intake().write_later(lambda connection: tokens.note_use(connection, token.name))
     actor = Actor(
         who=f"token {token.name}",
         role=Role.of(token.role),

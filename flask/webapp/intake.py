@@ -95,6 +95,10 @@ class Intake:
         with _in_time():
             return self._commits.run(work, COMMIT_TIMEOUT)
 
+    def write_later(self, work: Callable[[Connection], object]) -> None:
+        """Have ``work(connection)`` run in a group commit, if the ledger can be written, and do not wait for it."""
+        self._commits.later(work)
+
     def accept(self, *new: NewJob, key: IdempotencyKey | None = None, told: AuditEntry | None = None) -> str:
         """Store jobs, all or none, and return the id of the first; for a key that came before, the id of its first job.
 

@@ -8,9 +8,10 @@ from typing import NamedTuple, TypeVar
 from sqlalchemy import Connection
 
 from jobs.catalogue import JOB_TYPES, QUEUES, FailureFilter, RetryFilter
-from jobs.ledger import attempts, audit, failures, moves, pauses, queries, schedules, search, todos, tracebacks
+from jobs.ledger import attempts, audit, failures, moves, pauses, queries, reports, schedules, search, todos, tracebacks
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Attempt, AuditEntry, FailureGroup, Job, NewJob, Schedule, Todo
+from jobs.ledger.reports import Report
 from jobs.question import read
 from jobs.states import State
 from webapp.auth import trail
@@ -43,6 +44,8 @@ class Belongings(NamedTuple):
 
     #: The attempts that ended in another one, first to last.
     past: Sequence[Attempt]
+    #: What its runs have reported of their progress, first to last.
+    reports: Sequence[Report]
     #: Where its exception came from, if it failed by one.
     traceback: str | None
     #: The ids of the jobs that repeat it, newest first.
@@ -53,6 +56,7 @@ def belongings_of(connection: Connection, job: Job) -> Belongings:
     """Return what belongs to a job. What cannot be there is not looked for."""
     return Belongings(
         past=attempts.past(connection, job.id),
+        reports=reports.of_job(connection, job.id),
         traceback=tracebacks.find(connection, job.id) if job.state is State.FAILURE else None,
         retried_as=queries.retries_of(connection, job.id) if job.retryable else [],
     )

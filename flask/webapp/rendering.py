@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from jobs import __version__
+from jobs.catalogue import QUEUES
 from webapp.auth.actor import actor, may_change
 from webapp.auth.csrf import field, token
 from webapp.preferences import CHOICES, chosen
@@ -87,6 +88,7 @@ _environment.filters.update(
 )
 _environment.globals.update(
     now=time.time,
+    queue_names=list(QUEUES),
     version=__version__,
     actor=actor,
     may_change=may_change,

@@ -1,12 +1,14 @@
-"""Jobs, queues and to-dos as the API shows them."""
+"""Jobs, queues, to-dos and the autoscaler as the API shows them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
+from jobs.ledger.autoscaler import Autoscaler, Line
 from jobs.ledger.records import Attempt, AuditEntry, FailureGroup, Job, Priority, QueueSample, Schedule, Todo
+from jobs.ledger.reports import Report
 from jobs.states import State
 
 
@@ -53,6 +55,11 @@ def attempt_view(attempt: Attempt) -> dict[str, Any]:
     }
 
 
+def report_view(report: Report) -> dict[str, Any]:
+    """Return what a run has reported of its progress."""
+    return vars(report) | {"at": timestamp(report.at)}
+
+
 def failure_view(group: FailureGroup) -> dict[str, Any]:
     """Return a group of failures."""
     return {
@@ -88,6 +95,18 @@ def history_view(samples: Iterable[QueueSample]) -> list[dict[str, Any]]:
         {"at": at, "queues": {sample.name: queue_view(sample) for sample in of_moment}}
         for at, of_moment in groupby(samples, key=attrgetter("at"))
     ]
+
+
+def autoscaler_view(found: Autoscaler | None, lines: Sequence[Line]) -> dict[str, Any]:
+    """Return how the autoscaler stands, and what it has said."""
+    settings = ("min_workers", "max_workers", "wait", "cooldown", "workers", "wanted")
+    return {
+        "status": found.status if found else "never started",
+        **{name: timestamp(getattr(found, name, None)) for name in ("started_at", "seen_at", "ended_at")},
+        "queues": found.queues.split(",") if found else [],
+        **{name: getattr(found, name, None) for name in settings},
+        "lines": [{"at": timestamp(line.at), "text": line.text} for line in lines],
+    }
 
 
 def schedule_view(schedule: Schedule) -> dict[str, Any]:

@@ -14,7 +14,8 @@
 Beside the ticks, a thread records what the queues look like (:mod:`jobs.beat.sampling`), and others send notices, if
 somebody has asked for them (:mod:`jobs.beat.notifying`).
 
-If there are several beats, one of them does all that, and the others wait (:mod:`jobs.beat.leadership`).
+If there are several beats, one of them leads (:mod:`jobs.beat.leadership`). The others only send notices: each of these
+is taken by one.
 """
 
 import time

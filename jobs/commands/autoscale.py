@@ -1,23 +1,27 @@
 """How many workers there should be: ``python -m jobs.commands.autoscale``, which ``ops/autoscale.sh`` asks.
 
-Each line of the input is a question: the names of the workers that may be retired, with blanks between them. Each is
-answered by one line, of which the parts are separated by tabs: ``add``, ``retire`` or ``hold``; how many to add, or the
-names of those to retire; why.
+Each line of the input is a question: the names of the workers that may be retired, with blanks between them; a tab; and
+what hinders the script, if something does. Each is answered by one line, of which the parts are separated by tabs:
+``add``, ``retire`` or ``hold``; how many to add, or the names of those to retire; why.
 
-Prometheus is told by the web container, where this runs: ``ops/autoscale.sh`` has it counted there.
+Then the ledger is told, for the page of the autoscaler. Prometheus is told by the web container, where this runs:
+``ops/autoscale.sh`` has it counted there.
 """
 
 import argparse
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.catalogue import QUEUES
-from jobs.commands.autoscale_policy import Limits, Situation, decide, present
-from jobs.ledger import queries, samples, workers
+from jobs.commands.autoscale_policy import Decision, Limits, Situation, decide, present
+from jobs.ledger import autoscaler, queries, samples, workers
+from jobs.ledger.autoscaler import Autoscaler
 from jobs.ledger.database import ledger
 from jobs.settings import settings
 
@@ -52,15 +56,72 @@ def look(limits: Limits, removable: list[str]) -> Situation:
         )
 
 
-def answer(limits: Limits, removable: list[str]) -> str:
-    """Return the answer to one question."""
-    try:
-        seen = look(limits, removable)
-    except SQLAlchemyError as error:
-        return f"hold\t-\tthe ledger cannot be read: {str(error).splitlines()[0]}"
-    decision = decide(limits, seen)
-    _LAST_LOOK.set(seen.at)
-    _WANTED.set(present(limits, seen) + decision.add - len(decision.retire))
+class Adviser:
+    """Answers questions, and tells Prometheus and the ledger what it has answered."""
+
+    def __init__(self, limits: Limits, started_at: float) -> None:
+        self._limits = limits
+        self._started_at = started_at
+        # What was told last: the change that was to be made, and what hindered it.
+        self._change: tuple[int, tuple[str, ...]] = (0, ())
+        self._trouble = ""
+        _LEAST.set(limits.least)
+        _MOST.set(limits.most)
+
+    def advise(self, question: str) -> None:
+        """Print the answer to a question."""
+        names, _, trouble = question.rstrip("\n").partition("\t")
+        try:
+            seen = look(self._limits, names.split())
+        except SQLAlchemyError as error:
+            print(f"hold\t-\tthe ledger cannot be read: {str(error).splitlines()[0]}", flush=True)
+            return
+        decision = decide(self._limits, seen)
+        print(_answer(decision), flush=True)  # first of all: the script waits for it
+        count = present(self._limits, seen)
+        wanted = count + decision.add - len(decision.retire)
+        _LAST_LOOK.set(seen.at)
+        _WANTED.set(wanted)
+        self._tell(seen.at, count, wanted, [*self._news(decision, trouble)])
+
+    def end(self) -> None:
+        """Tell the ledger that this is the end."""
+        with suppress(SQLAlchemyError), ledger().writing() as connection:
+            autoscaler.ended(connection, self._started_at)
+
+    def _news(self, decision: Decision, trouble: str) -> Iterator[str]:
+        """Yield what is new: what hinders, once for as long as it lasts, and a change, once until it is made."""
+        change = (decision.add, decision.retire)
+        reasons = [trouble, "" if any(change) else decision.why]
+        for reason in filter(None, reasons):
+            if reason != self._trouble:
+                self._trouble = reason
+                yield reason
+        if not any(reasons):
+            self._trouble = ""
+        if any(change) and change != self._change:
+            yield decision.why
+        self._change = change
+
+    def _tell(self, at: float, count: int, wanted: int, said: list[str]) -> None:
+        limits = self._limits
+        now = Autoscaler(
+            queues=",".join(limits.queues),
+            min_workers=limits.least,
+            max_workers=limits.most,
+            wait=limits.wait,
+            cooldown=limits.cooldown,
+            workers=count,
+            wanted=wanted,
+            started_at=self._started_at,
+            seen_at=at,
+        )
+        # Workers can be added and retired also while nothing can be written.
+        with suppress(SQLAlchemyError), ledger().writing(durable=False) as connection:
+            autoscaler.looked(connection, now, *said)
+
+
+def _answer(decision: Decision) -> str:
     if decision.add:
         return f"add\t{decision.add}\t{decision.why}"
     if decision.retire:
@@ -76,6 +137,7 @@ def main() -> int:
     parser.add_argument("--queues", default=",".join(QUEUES), metavar="QUEUE,...")
     parser.add_argument("--wait", type=float, default=15, metavar="SECONDS")
     parser.add_argument("--cooldown", type=float, default=120, metavar="SECONDS")
+    parser.add_argument("--started", type=float, default=time.time(), metavar="SECONDS", help="when the script was")
     chosen = parser.parse_args()
     limits = Limits(
         queues=tuple(chosen.queues.split(",")),
@@ -84,10 +146,10 @@ def main() -> int:
         wait=chosen.wait,
         cooldown=chosen.cooldown,
     )
-    _LEAST.set(limits.least)
-    _MOST.set(limits.most)
+    adviser = Adviser(limits, chosen.started)
     for line in sys.stdin:
-        print(answer(limits, line.split()), flush=True)
+        adviser.advise(line)
+    adviser.end()
     return 0
 
 

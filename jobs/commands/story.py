@@ -9,6 +9,7 @@ from typing import Any
 
 from jobs.ledger.history import Event, What, events
 from jobs.ledger.records import Attempt, Job
+from jobs.ledger.reports import Report
 
 
 class Rank(IntEnum):
@@ -63,9 +64,9 @@ def in_order(moments: Iterable[Moment]) -> list[Moment]:
 _RANKS = {What.ACCEPTED: Rank.ACCEPTED, What.CLAIMED: Rank.CLAIMED, What.PUT_BACK: Rank.ENDED, What.ENDED: Rank.ENDED}
 
 
-def told_by_ledger(job: Job, past: Sequence[Attempt]) -> Iterator[Moment]:
-    """Yield what the job's row and its past attempts tell."""
-    for event in events(job, past):
+def told_by_ledger(job: Job, past: Sequence[Attempt], reports: Sequence[Report] = ()) -> Iterator[Moment]:
+    """Yield what the job's row, its past attempts and the reports of its runs tell."""
+    for event in events(job, past, reports):
         yield Moment(
             at=_moment(event.at),
             where="ledger",
@@ -85,6 +86,8 @@ def _in_words(event: Event, job: Job) -> str:
             return "noted as published"
         case What.CLAIMED:
             return f"attempt {event.run} claimed by {event.worker_name or 'a worker'}"
+        case What.REPORTED:
+            return f"attempt {event.run} reported {event.report}"
         case What.PUT_BACK:
             return f"attempt {event.run} ended: {event.error}"
         case What.ENDED:

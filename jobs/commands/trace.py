@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.commands.story import Moment, in_order, missing, told_by_ledger, told_by_logs
-from jobs.ledger import attempts, mails, pauses, queries, search
+from jobs.ledger import attempts, mails, pauses, queries, reports, search
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Attempt, Job
+from jobs.ledger.reports import Report
 from jobs.question import Question
 
 #: Characters of an id that are enough, if no other job's begins so.
@@ -35,7 +36,8 @@ def find(connection: Connection, wanted: str) -> Job:
         return job
     if len(wanted) < SHORTEST:
         raise NoSuchJob(f"{wanted!r} is too short for the beginning of an id: give {SHORTEST} characters or more")
-    found = search.page(connection, Question(ids=(wanted,)), limit=2).jobs
+    # PostgreSQL refuses the very question for a NUL character.
+    found = search.page(connection, Question(ids=(wanted,)), limit=2).jobs if "\0" not in wanted else []
     if len(found) == 1:
         return found[0]
     if found:
@@ -89,7 +91,9 @@ def _gaps(story: Sequence[Moment]) -> list[int | None]:
     return [None, *(after.milliseconds - before.milliseconds for before, after in pairwise(story))]
 
 
-def trace(job: Job, past: Sequence[Attempt], lines: Iterable[str], everything: bool) -> tuple[list[Moment], list[str]]:
+def trace(
+    job: Job, past: Sequence[Attempt], lines: Iterable[str], everything: bool, progress: Sequence[Report] = ()
+) -> tuple[list[Moment], list[str]]:
     """Return the story of a job, and what there is to say about its gaps."""
     told = list(told_by_logs(job, lines))
     story = [moment for moment in told if everything or not moment.aside]
@@ -97,7 +101,7 @@ def trace(job: Job, past: Sequence[Attempt], lines: Iterable[str], everything: b
     left_out = (len(told) - len(story)) // 2
     if left_out:
         notes.append(f"Left out: {left_out} requests that only looked at the job. To see them: --all")
-    return in_order([*told_by_ledger(job, past), *story]), notes
+    return in_order([*told_by_ledger(job, past, progress), *story]), notes
 
 
 def main() -> int:
@@ -111,6 +115,7 @@ def main() -> int:
         with ledger().reading() as connection:
             job = find(connection, arguments.id)
             past = attempts.past(connection, job.id)
+            progress = reports.of_job(connection, job.id)
             notes = hints(connection, job)
     except NoSuchJob as error:
         print(
@@ -123,7 +128,7 @@ def main() -> int:
         print(f"error: the ledger cannot be read: {error}\n\nLook with: docker ps", file=sys.stderr)
         return 1
     sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # a log may hold anything
-    story, gaps = trace(job, past, sys.stdin, arguments.all)
+    story, gaps = trace(job, past, sys.stdin, arguments.all, progress)
     print((as_json if arguments.json else as_text)(job, story, notes + gaps))
     return 0
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Column, Connection, String, Table, delete, func, insert, select, text
+from sqlalchemy import Column, Connection, String, Table, func, insert, select, text
 
 from jobs.errors import storable
 from jobs.ledger import words

@@ -115,8 +115,8 @@ class Ledger:
     def writing(self, *, durable: bool = True) -> Iterator[Connection]:
         """Yield a connection inside a write transaction: committed at the end, rolled back on an exception.
 
-        A durable commit is on disk when this returns. One that is not survives any crash of a process, but the last
-        ones may be undone by a power cut, or when another server takes over: enough for what the ledger finds out again.
+        A durable commit is on disk when this returns. One that is not survives any crash of a process. But the last
+        ones may be undone by a power cut, or when another server takes over. Enough for what is found out again.
 
         On SQLite it waits for other writers of Warren as long as they take: nothing bounds a ``flock`` that waits. Who
         has to answer in time goes through :class:`jobs.ledger.group_commit.GroupCommit`, whose callers have a time

@@ -68,6 +68,10 @@ class GroupCommit:
         """
         self._wait_for(work, item, timeout)
 
+    def later(self, work: Callable[[Connection], object]) -> None:
+        """Have ``work(connection)`` run in a transaction, and wait for nothing. If it fails, it is not done."""
+        self._waiting.put(_Write(work, _ALONE, Future()))
+
     def _wait_for(self, work: Callable[..., Any], item: Any, timeout: float) -> Any:
         future: Future[Any] = Future()
         self._waiting.put(_Write(work, item, future))

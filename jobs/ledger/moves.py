@@ -16,11 +16,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, not_, or_, select, update
 
+from jobs.errors import storable
 from jobs.fingerprint import fingerprint
-from jobs.ledger import attempts, failures, keys, mails, notices, tracebacks, upsert, words
+from jobs.ledger import attempts, failures, keys, mails, notices, reports, tracebacks, upsert, words
 from jobs.ledger.database import take_turn
 from jobs.ledger.pauses import MAY_START
 from jobs.ledger.records import Claim, DueJob, IdempotencyKey, NewJob, Outcome
+from jobs.ledger.reports import Report
 from jobs.ledger.schema import job
 from jobs.states import RUNNING, WAITING, State
 
@@ -32,8 +34,8 @@ _THIS_ATTEMPT = job.c.attempts == bindparam("attempt")
 
 # The moves of every job, prepared: building a statement takes longer than running it, and others wait for the lock.
 _INSERT = insert(job)
-# Of thousands of jobs that are marked, some are just being claimed. On PostgreSQL these are locked, and left alone: they
-# need no mark any more. Else two who lock the same jobs, in different order, could wait for each other.
+# Some of the jobs that are marked are just being claimed. On PostgreSQL these are locked, and left alone: they need no
+# mark any more. Otherwise two who lock the same jobs in another order could wait for each other.
 _TO_MARK = select(job.c.seq).where(_THE_JOB, job.c.due_at == bindparam("was_due")).with_for_update(skip_locked=True)
 _MARK_PUBLISHED = update(job).where(job.c.seq.in_(_TO_MARK)).values(due_at=None, published_at=bindparam("now"))
 _MARK_ALL_DUE = update(job).where(_WAITING, job.c.due_at.is_(None)).values(due_at=bindparam("now"))
@@ -165,7 +167,11 @@ def report_progress(connection: Connection, job_id: str, attempt: int, info: dic
     """Store what a running job says of its progress: ``info["percent"]`` (0-100) and whatever else it tells."""
     percent = max(0, min(100, int(info.get("percent", 0))))
     found = connection.execute(_PROGRESS, {"key": job_id, "attempt": attempt, "percent": percent, "told": info})
-    return found.rowcount == 1
+    if found.rowcount == 0:
+        return False
+    told = Report(run=attempt, at=time.time(), percent=percent, message=storable(str(info.get("message", ""))))
+    reports.add(connection, job_id, told)
+    return True
 
 
 def succeed(connection: Connection, *outcomes: Outcome) -> int:
@@ -214,6 +220,8 @@ def retry_later(connection: Connection, job_id: str, error: str, due_at: float, 
 
 def cancel(connection: Connection, job_id: str) -> State | None:
     """End a job that has not ended; return the state it was in, or ``None`` if there was nothing to cancel."""
+    if "\0" in job_id:  # PostgreSQL refuses the very question
+        return None
     was = connection.execute(select(job.c.state).where(job.c.id == job_id).with_for_update()).scalar()
     moved = _cancel(connection, job.c.id == job_id)
     return State(was) if was is not None and moved else None
@@ -221,7 +229,8 @@ def cancel(connection: Connection, job_id: str) -> State | None:
 
 def withdraw(connection: Connection, job_id: str) -> bool:
     """End a job that no worker has claimed yet; ``False`` if it is too late for that."""
-    return _cancel(connection, (job.c.id == job_id) & (job.c.state == State.PENDING)) == 1
+    # PostgreSQL refuses a NUL character.
+    return "\0" not in job_id and _cancel(connection, (job.c.id == job_id) & (job.c.state == State.PENDING)) == 1
 
 
 def cancel_all(connection: Connection, seqs: Sequence[int]) -> int:
@@ -289,6 +298,7 @@ def _delete(connection: Connection, which: ColumnElement[bool], order: ColumnEle
     if old:
         mails.remove(connection, old)
         attempts.remove(connection, old)
+        reports.remove(connection, old)
         connection.execute(delete(job).where(job.c.id.in_(old)))
         words.remove(connection, {row.seq for row in rows})
     return len(old)

@@ -271,7 +271,8 @@ def ended_last_in(connection: Connection, worker_name: str, limit: int) -> list[
     last = select(job.c.seq, job.c.worker).where(job.c.ended_at.is_not(None)).order_by(job.c.ended_at.desc())
     ended = last.limit(LAST_ENDED).subquery()
     # The id of a worker is its name, a slash and a random part.
-    here = select(ended.c.seq).where(ended.c.worker > f"{worker_name}/", ended.c.worker < f"{worker_name}0")
+    beginning = f"{worker_name}/"
+    here = select(ended.c.seq).where(func.substr(ended.c.worker, 1, len(beginning)) == beginning)
     newest = select(job).where(job.c.seq.in_(here)).order_by(job.c.ended_at.desc()).limit(limit)
     return _jobs(connection.execute(newest))
 
@@ -388,7 +389,7 @@ def data_version(connection: Connection) -> object:
 
 def size_on_server(connection: Connection) -> int:
     """Return how many bytes a database of PostgreSQL takes."""
-    return connection.execute(select(func.pg_database_size(func.current_database()))).scalar_one()
+    return int(connection.execute(select(func.pg_database_size(func.current_database()))).scalar_one())
 
 
 def _per_queue(rows: Iterable[Row[Any]]) -> dict[str, int]:

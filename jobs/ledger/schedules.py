@@ -41,7 +41,8 @@ def change(connection: Connection, name: str, values: dict[str, Any]) -> Schedul
 
 def remove(connection: Connection, name: str) -> bool:
     """Delete a schedule. Jobs that it has made stay. ``False`` if there is none with that name."""
-    return connection.execute(delete(schedule).where(schedule.c.name == name)).rowcount == 1
+    # PostgreSQL refuses a NUL character.
+    return "\0" not in name and connection.execute(delete(schedule).where(schedule.c.name == name)).rowcount == 1
 
 
 def due(connection: Connection, now: float) -> list[Schedule]:

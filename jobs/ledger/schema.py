@@ -108,6 +108,20 @@ attempt = Table(
 )
 Index("attempt_ended", attempt.c.ended_at)
 
+#: What runs have reported of their progress: see `reports`.
+report = Table(
+    "report",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("run", Integer, primary_key=True, autoincrement=False),
+    # Which twentieth of its way the run had come to.
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("message", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 #: Where the exceptions of failed jobs came from: text for people, see `jobs.worker.trace`.
 traceback = Table(
     "traceback",
@@ -166,6 +180,31 @@ worker = Table(
     # Bytes that its container uses, and may use; NULL where that cannot be read.
     Column("memory", BigInteger),
     Column("memory_limit", BigInteger),
+)
+
+#: The autoscaler that looked last: one row, or none if there was never one. See `autoscaler.Autoscaler`.
+autoscaler = Table(
+    "autoscaler",
+    metadata,
+    Column("started_at", Float, primary_key=True),
+    Column("seen_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("queues", Text, nullable=False),
+    Column("min_workers", Integer, nullable=False),
+    Column("max_workers", Integer, nullable=False),
+    Column("wait", Float, nullable=False),
+    Column("cooldown", Float, nullable=False),
+    Column("workers", Integer, nullable=False),
+    Column("wanted", Integer, nullable=False),
+)
+
+#: What it has said: the last hundred lines.
+autoscaler_line = Table(
+    "autoscaler_line",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("text", Text, nullable=False),
 )
 
 #: A key that a client gave with a submission, so that sending it again does not make a second job.

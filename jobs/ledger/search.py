@@ -94,6 +94,21 @@ def page(
     return Found(jobs=jobs, older=onward, newer=newer, back_to=back_to)
 
 
+def every(
+    connection: Connection, question: Question, condition: ColumnElement[bool], budget: float = float("inf")
+) -> list[int] | None:
+    """Return the ``seq`` of all jobs that fit and meet a condition, in any order.
+
+    ``None`` if that takes longer than ``budget`` seconds.
+    """
+    if not question.phrases:
+        found = select(job.c.seq).where(condition, *_conditions(question, (), None))
+        return list(connection.execute(found).scalars())
+    floor = _first_since(connection, question.since - DISORDER) if question.since is not None else 1
+    search = _Search(connection, question, floor, queries.newest_seq(connection) + 1, None, None, condition)
+    return search.all(time.monotonic() + budget)
+
+
 class _Search:
     """A search among the jobs from ``low`` on that come before ``high``: from the newest of them on, or upwards."""
 
@@ -105,6 +120,7 @@ class _Search:
         top: int,
         after: int | None,
         failure: str | None,
+        *more: ColumnElement[bool],
     ) -> None:
         self._connection = connection
         self._question = question
@@ -114,7 +130,7 @@ class _Search:
         self._ways = [_ways(phrase) for phrase in question.phrases]
         self._patterns = [_pattern(phrase, ways) for phrase, ways in zip(question.phrases, self._ways, strict=True)]
         conditions = _conditions(question, self._ways, failure)
-        self._condition = and_(job.c.seq >= self._low, job.c.seq < self._high, *conditions)
+        self._condition = and_(job.c.seq >= self._low, job.c.seq < self._high, *conditions, *more)
 
     def look(self, limit: int, deadline: float) -> tuple[list[Job], int | None, bool]:
         """Return a page, newest first; the ``seq`` after which the next one begins; and whether all was looked at."""
@@ -133,6 +149,16 @@ class _Search:
         if reached != end:
             return jobs, reached - 1 if self._upwards else reached, False
         return jobs, None, True
+
+    def all(self, deadline: float) -> list[int] | None:
+        """Return the ``seq`` of all that fit; ``None`` if that takes until the deadline."""
+        found = self._with_ids()
+        if self._question.ids is None:
+            for _, rows in self._walk(JOBS):
+                found |= self._fitting(rows)
+                if time.monotonic() > deadline:
+                    return None
+        return list(found)
 
     def _until(self, reached: int, found: set[int]) -> list[int]:
         """Return those that were passed on the way to ``reached``, in the order of the way."""

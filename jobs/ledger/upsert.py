@@ -1,4 +1,4 @@
-"""``INSERT`` of rows that may be there already. Both databases write ``ON CONFLICT``, SQLAlchemy has it for each alone."""
+"""``INSERT`` of rows that may be there already. Both databases know ``ON CONFLICT``; in SQLAlchemy it differs."""
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite

@@ -105,7 +105,7 @@ class LedgerWriter:
                 claims = _claim(connection, requests, self._by)
         except (OperationalError, LedgerFileChanged) as error:
             self._try_again(bundles, ended, error)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, TypeError) as error:  # the second for what is no JSON, on PostgreSQL
             self._find_the_culprit(bundles, ended, error)
         else:
             self._failing_since = None

@@ -47,6 +47,7 @@ PAGES: dict[str, Open] = {
     "queue": lambda page, jobs: page.goto("/flask/queues/export"),
     "workers": lambda page, jobs: page.goto("/flask/workers"),
     "worker": lambda page, jobs: open_worker(page),
+    "autoscaler": lambda page, jobs: page.goto("/flask/autoscaler"),
     "to-dos": lambda page, jobs: page.goto("/flask/todos"),
     "schedules": lambda page, jobs: page.goto("/flask/schedules"),
     "kinds": lambda page, jobs: page.goto("/flask/kinds"),

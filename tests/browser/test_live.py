@@ -130,6 +130,11 @@ def test_the_charts_show_what_was_done(stack: Stack, page: Page) -> None:
     )
     done.locator("svg").hover()
     expect(done.locator(".readout")).to_contain_text("arithmetic")
+    page.goto("/flask/autoscaler")
+    number = page.locator("#chart-workers")
+    expect(number.locator("path")).to_have_attribute("d", re.compile("M.+Z"))
+    number.locator("svg").hover()
+    expect(number.locator(".readout")).to_contain_text("workers")
 
 
 def test_nothing_is_missed_while_the_web_container_restarts(stack: Stack, open_page: OpenPage, watch: Watch) -> None:

@@ -1,6 +1,7 @@
 """Two machines: a stack on the first, and a second one that nobody knows yet."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,8 @@ def cluster(engines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             yield made
             made.stack.check_ledger()
         finally:
-            made.stack.remove()
+            made.stack.http.close()
+            shutil.rmtree(ROOT / "sbom" / made.stack.prefix, ignore_errors=True)
 
 
 def give_layers(machine: Machine, stack: Stack) -> None:

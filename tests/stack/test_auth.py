@@ -277,6 +277,8 @@ def test_wrong_passwords_slow_down_the_next_try(closed: Stack) -> None:
         assert codes[:4] == [401] * 4
         assert codes[-1] == 429
         assert 1 <= int(answers[-1].headers["Retry-After"]) <= 8
+        assert re.search(r"Try again in \d s\.", answers[-1].text)
+        assert 'name="password"' in answers[-1].text
         assert log_in(client, "eve", password).status_code == 429, "not even with the right one"
         wait_until(lambda: log_in(client, "eve", password).status_code == 303, 30, "she may try again", interval=1)
 

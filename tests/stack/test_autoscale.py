@@ -106,6 +106,15 @@ def test_a_burst_brings_workers_and_quiet_takes_them_away(stack: Stack, tmp_path
     assert re.search(r"1 -> 2 workers: \d+ jobs of heavy wait, the last of them for about \d:\d\d$", said, re.MULTILINE)
     assert re.search(r"-> 1 workers: for 0:06 never more jobs at once than \d heavy$", said, re.MULTILINE)
     assert len(re.findall(" workers: ", said)) <= 4, "it does each thing once"
+    page = wait_until(lambda: status(stack), 30, "the ledger knows of the end", lambda told: told["status"] == "ended")
+    changes = re.findall(r"\d+ -> \d+ workers", said)
+    lines = [line["text"].partition(":")[0] for line in reversed(page["lines"]) if " workers: " in line["text"]]
+    assert lines[-len(changes) :] == changes
+
+
+def status(stack: Stack) -> dict[str, Any]:
+    found: dict[str, Any] = stack.http.get("/flask/autoscaler").json()
+    return found
 
 
 def test_killed_in_the_middle_of_a_burst_it_goes_on(stack: Stack, tmp_path: Path) -> None:

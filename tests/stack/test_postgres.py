@@ -300,8 +300,9 @@ def test_a_move_that_is_killed_leaves_the_old_ledger_as_it_was(moving: Stack, tm
 
 
 def test_the_ledger_moves_while_jobs_come_in_and_all_of_them_succeed(moving: Stack) -> None:
-    """After the run that was killed: this one starts everything first."""
-    moving.run("./build.sh", timeout=BUILD_TIMEOUT)
+    """After the run that was killed."""
+    moving.docker("start", moving.flask, moving.beat, moving.celery)
+    wait_until(lambda: moving.http.get("/flask/healthz").status_code == 200, 60, "the stack goes on with SQLite")
     long = [moving.submit_heavy(8) for _ in range(2)]
     with submitting(moving) as load:
         done = moving.run("ops/move_ledger.sh", timeout=BUILD_TIMEOUT)
@@ -314,7 +315,4 @@ def test_the_ledger_moves_while_jobs_come_in_and_all_of_them_succeed(moving: Sta
     assert load.refused
     assert {file.name for file in moving.db.glob("backend.db*")} == {"backend.db.moved", "backend.db.lock"}
 
-    before = container_ids(moving)
     assert "already" in moving.run("ops/move_ledger.sh").stdout
-    moving.run("./build.sh", timeout=BUILD_TIMEOUT)
-    assert container_ids(moving) == before

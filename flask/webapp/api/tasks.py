@@ -11,7 +11,7 @@ from webapp.models.jobs import JobDetail, JobPage, JobsQuery, JobView, ResultVie
 from webapp.models.submissions import Accepted
 from webapp.operations import belongings_of, cancel_job, find_job, list_jobs, retry_job
 from webapp.problems import field_problem
-from webapp.views import attempt_view, job_view, timestamp
+from webapp.views import attempt_view, job_view, report_view, timestamp
 
 blueprint = APIBlueprint("tasks", __name__, tag="Jobs")
 
@@ -47,6 +47,7 @@ def show(task_id: str) -> Response:
     return jsonify(
         **job_view(job),
         past_attempts=[attempt_view(attempt) for attempt in more.past],
+        reports=[report_view(report) for report in more.reports],
         traceback=more.traceback,
         retry_of=job.retry_of,
         retried_as=more.retried_as,

@@ -2,11 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, Field
 
-from jobs import question
-from jobs.catalogue import FAILURE_KEY
+from jobs.catalogue import FAILURE_KEY, Words
 from jobs.states import State
 from webapp.models.common import PageQuery, PriorityWord, TaskType, Timestamp
 
@@ -47,10 +45,22 @@ class AttemptView(BaseModel):
     error: str | None = Field(description="Why there had to be another: one sentence.")
 
 
+class ReportView(BaseModel):
+    """How far a run had come."""
+
+    run: int = Field(description="Which run: 1 is the first.")
+    at: Timestamp
+    percent: int
+    message: str
+
+
 class JobDetail(JobView):
     """Everything known about a job, with its past."""
 
     past_attempts: list[AttemptView] = Field(description="Runs that ended in another one, first to last.")
+    reports: list[ReportView] = Field(
+        description="What the runs told of their progress, first to last: at most 20 of each, evenly along its way."
+    )
     traceback: str | None = Field(description="Where its exception came from, if it failed by one.")
     retry_of: str | None = Field(description="The job that it repeats, if it is a retry.")
     retried_as: list[str] = Field(description="The jobs that repeat it, newest first, at most 20.")
@@ -88,14 +98,6 @@ def _split(text: Any) -> Any:
     return text.split(",") if isinstance(text, str) else text
 
 
-def _readable(text: str) -> str:
-    try:
-        question.read(text)
-    except question.Unreadable as error:
-        raise PydanticCustomError("unreadable", "{reason}", {"reason": str(error)}) from None
-    return text
-
-
 class JobsQuery(PageQuery):
     """Query of the list of jobs."""
 
@@ -104,9 +106,8 @@ class JobsQuery(PageQuery):
         description="Only jobs in these states, separated by commas.",
     )
     task_type: TaskType | None = Field(None, description="Only jobs of this kind.")
-    q: Annotated[str, AfterValidator(_readable)] | None = Field(
+    q: Words | None = Field(
         None,
-        max_length=question.LONGEST,
         description="Only jobs that these words fit: what to look for in parameters, results and errors, the"
         " beginning of an id, states such as `failed`, and the fields `kind:`, `queue:`, `state:`, `worker:`, `id:`,"
         " `since:` and `until:`.",

@@ -1,4 +1,6 @@
-"""Answers about workers."""
+"""Answers about workers, and about the autoscaler."""
+
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -38,3 +40,27 @@ class WorkerState(BaseModel):
 
     name: str
     queues: list[str]
+
+
+class AutoscalerLine(BaseModel):
+    """Something that the autoscaler has said."""
+
+    at: Timestamp
+    text: str = Field(description="One sentence: what it does and why, or what it waits for.")
+
+
+class AutoscalerView(BaseModel):
+    """How the autoscaler stands."""
+
+    status: Literal["never started", "runs", "silent", "ended"]
+    started_at: Timestamp
+    seen_at: Timestamp = Field(description="When it looked last, which it does about every two seconds.")
+    ended_at: Timestamp
+    queues: list[str] = Field(description="The queues that it looks after.")
+    min_workers: int | None
+    max_workers: int | None
+    wait: float | None = Field(description="It adds workers when a job has to wait for more seconds than this.")
+    cooldown: float | None = Field(description="It retires workers after so many seconds without a line.")
+    workers: int | None = Field(description="Workers of these queues, with those that just start.")
+    wanted: int | None = Field(description="How many it wanted when it looked last.")
+    lines: list[AutoscalerLine] = Field(description="What it has said, newest first, at most 100.")

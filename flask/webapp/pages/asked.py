@@ -1,24 +1,20 @@
-"""What a list of jobs is asked for: its filters, its address, and what can be done with all of it."""
+"""What a list of jobs is asked for: its filters, its address, and what can be done with its jobs."""
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import request
 from pydantic import ConfigDict
 
-from jobs.question import ANYTHING, Question, Unreadable, read
+from jobs.question import Question, Unreadable, read
 from jobs.states import ENDED, RETRYABLE, State
 from webapp.models.jobs import JobsQuery
 from webapp.problems import checked
 
 #: What can be done, and to jobs in which states.
 POSSIBLE = {"cancel": tuple(state for state in State if state not in ENDED), "retry": RETRYABLE}
-
-#: What in an address says which jobs are meant, or nothing about that.
-UNDERSTOOD = {"q", "status", "task_type", "scheduled", "failure", "limit"}
 
 
 class ListQuery(JobsQuery):
@@ -67,18 +63,6 @@ def possible(query: ListQuery) -> dict[str, list[State]]:
         shown &= {State.FAILURE}
     found = {action: [state for state in states if state in shown] for action, states in POSSIBLE.items()}
     return {action: states for action, states in found.items() if states}
-
-
-def can_be_whole(query: ListQuery) -> bool:
-    """Tell whether something can be done to all jobs of a list: only if the job that does it can be told which.
-
-    With anything else that a list is asked for, more jobs could be meant than are shown.
-    """
-    question = question_of(query)
-    names = (question.kinds, question.queues)
-    understood = replace(question, states=None, kinds=None, queues=None, scheduled=None, since=None, until=None)
-    one_each = all(each is None or len(each) == 1 for each in names)
-    return understood == ANYTHING and one_each and asked_for(query).keys() <= UNDERSTOOD
 
 
 def question_of(query: ListQuery) -> Question:

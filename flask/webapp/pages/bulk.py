@@ -14,7 +14,7 @@ from jobs.ledger import bulk
 from jobs.ledger.database import ledger
 from webapp import operations
 from webapp.intake import intake, new_job
-from webapp.pages.asked import ListQuery, address, asked_for, can_be_whole, list_query, possible, question_of
+from webapp.pages.asked import ListQuery, address, asked_for, list_query, possible, question_of
 from webapp.pages.pages import show_page
 from webapp.problems import Problem, checked, field_problem
 from webapp.views import timestamp
@@ -37,6 +37,10 @@ def choose(action: str) -> Response:
     now = datetime.now(UTC)
     with ledger().reading() as connection:
         jobs = bulk.count(connection, _chosen(action, query, now))
+    if jobs is None:
+        raise Problem(
+            422, f"There are too many jobs to look for {query.q!r} in all of them. Add a time such as since:1h."
+        )
     return show_page(
         "confirm.html",
         action=action,
@@ -69,8 +73,6 @@ def _chosen(action: str, query: ListQuery, before: datetime) -> CancelFilter | R
     ids = request.form.getlist("task_id")
     if "all" not in request.form:
         return checked(FILTERS[action], {"task_ids": ids})
-    if not can_be_whole(query):
-        raise Problem(422, "Of jobs that were found by words, select those that you mean.")
     states = possible(query).get(action)
     if not states:
         raise Problem(422, f"There is nothing to {action} in this list.")
@@ -78,8 +80,8 @@ def _chosen(action: str, query: ListQuery, before: datetime) -> CancelFilter | R
     until = before.timestamp() if question.until is None else min(before.timestamp(), question.until)
     wanted = {
         "status": states,
-        "task_type": question.kinds[0] if question.kinds else None,
-        "queue": question.queues[0] if question.queues else None,
+        "task_type": query.task_type,
+        "q": query.q,
         "created_from": timestamp(question.since),
         "created_to": timestamp(until),
         **({"scheduled": question.scheduled} if action == "cancel" else {"failure": query.failure}),

@@ -72,11 +72,21 @@ def _rendered(document: str) -> str:
                 token.attrSet("class", "number")  # the policy of the site allows no style inside a page
             if not inside.content:
                 token.tag = end.tag = "td"  # a corner is no heading
-    return str(_markdown.renderer.render(tokens, _markdown.options, {}))
+    return str(_markdown.renderer.render(tokens, _markdown.options, {"name": document.rpartition("/")[2]}))
 
 
-def _fence(_renderer: Any, tokens: Any, place: int, *_: Any) -> str:
-    return f'<pre tabindex="0"><code>{escape(tokens[place].content)}</code></pre>\n'
+def _fence(_renderer: Any, tokens: Any, place: int, _options: Any, env: Any) -> str:
+    text = f'<pre tabindex="0"><code>{escape(tokens[place].content)}</code></pre>\n'
+    if tokens[place].info != "mermaid":
+        return text
+    # ops/drawings.sh draws them.
+    env["drawings"] = env.get("drawings", 0) + 1
+    drawing = f"/docs/drawings/{env['name']}-{env['drawings']}.svg"
+    return (
+        f'<div class="wide drawing" role="group" aria-label="Drawing" tabindex="0">'
+        f'<img src="{drawing}" alt="What the text below describes"></div>\n'
+        f"<details><summary>The drawing as text</summary>\n{text}</details>\n"
+    )
 
 
 _markdown = MarkdownIt("commonmark").enable("table")

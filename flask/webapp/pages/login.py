@@ -7,6 +7,7 @@ from apiflask import APIBlueprint
 from flask import Response, request
 from sqlalchemy import Connection
 
+from jobs.errors import storable
 from jobs.ledger import accounts, audit, logins
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Account, AuditEntry
@@ -28,19 +29,18 @@ def page() -> Response:
 
 @blueprint.post("/login")
 def enter() -> Response:
-    """Let somebody in who knows the password. Raises a 429 problem after too many wrong ones."""
+    """Let somebody in who knows the password. After too many wrong ones the answer is 429, and when to come back."""
     gate.check_form()
-    name, password = request.form.get("name", "").strip(), request.form.get("password", "")
+    name, password = storable(request.form.get("name", "").strip()), request.form.get("password", "")
     counted_for = logins.subjects(name, trail.address())
     with ledger().reading() as connection:
         seconds = math.ceil(logins.wait(connection, counted_for))
         account = accounts.find(connection, name)
     if seconds > 0:
-        raise Problem(
-            429,
-            f"Too many wrong passwords. Try again in {seconds} s.",
-            headers={"Retry-After": str(seconds)},
-        )
+        again = f"{seconds} s" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
+        answer = _form(429, name=name, error=f"Too many wrong passwords. Try again in {again}.")
+        answer.headers["Retry-After"] = str(seconds)
+        return answer
     if not passwords.is_right(password, account.password_hash if account else None) or account is None:
         told = _entry(name, "", "refused", "Wrong name or password.")
 

@@ -10,7 +10,7 @@ from flask import Response, request
 
 from jobs import slots
 from jobs.catalogue import JOB_TYPES, QUEUES
-from jobs.ledger import audit, failures, queries, schedules
+from jobs.ledger import audit, autoscaler, failures, queries, schedules
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Schedule
 from jobs.windows import WINDOWS
@@ -32,7 +32,7 @@ from webapp.operations import (
     list_todos,
 )
 from webapp.pages import curl, forms, story
-from webapp.pages.asked import address, asked_for, can_be_whole, list_query, possible, what_is_wrong
+from webapp.pages.asked import address, asked_for, list_query, possible, what_is_wrong
 from webapp.pages.fragments import around_html, following_html, newest_samples, panel_html, rows_html
 from webapp.pages.tabs import TABS, tally
 from webapp.paging import cursor_before
@@ -109,7 +109,7 @@ def jobs_page(form: forms.Form | None = None) -> Response:
         asked=asked,
         address=partial(address, asked),
         possible=possible(query),
-        whole=can_be_whole(query) and found.jobs,
+        whole=bool(found.jobs),
         rows=rows_html(found.jobs),
         older=found.older,
         newer=cursor_before(found.jobs[0].seq) if found.jobs else None,
@@ -135,7 +135,7 @@ def queues_page() -> Response:
     """Show the queues and the workers."""
     with ledger().reading() as connection:
         panel = panel_html(connection)
-    return show_page("queues.html", panel=panel, queue_names=list(QUEUES))
+    return show_page("queues.html", panel=panel, only=list(QUEUES))
 
 
 def job_page(task_id: str) -> Response:
@@ -146,13 +146,12 @@ def job_page(task_id: str) -> Response:
         # What a job repeats may be gone: it is the older of the two.
         repeats = queries.find(connection, job.retry_of) if job.retry_of else None
         done_by = audit.done_to(connection, task_id, limit=20)
-    moments = story.told(job, more.past)
     login = actor() is not None
     return show_page(
         "job.html",
         row=job,
-        moments=moments,
-        lanes=story.lanes(moments),
+        moments=story.told(job, more.past, more.reports),
+        lanes=story.lanes(story.told(job, more.past)),
         traceback=more.traceback,
         repeats=repeats,
         retried_as=more.retried_as,
@@ -193,7 +192,7 @@ def queue_page(name: str) -> Response:
         name=name,
         sample=sample,
         rows=rows,
-        queue_names=list(QUEUES),
+        only=[name],
         workers=takers(name),
         window=WINDOW_WORDS["24h"],
     )
@@ -212,6 +211,18 @@ def worker_page(name: str) -> Response:
         found = find_worker(connection, name)
         recent = recent_jobs(connection, found.worker)
     return show_page("worker.html", row=found, recent=recent)
+
+
+def autoscaler_page() -> Response:
+    """Show the autoscaler: whether it runs, its settings, and what it has said."""
+    with ledger().reading() as connection:
+        row, lines = autoscaler.find(connection), autoscaler.lines(connection)
+    return show_page(
+        "autoscaler.html",
+        row=row,
+        lines=lines,
+        only=row.queues.split(",") if row else list(QUEUES),
+    )
 
 
 def schedules_page(form: forms.Form | None = None) -> Response:
@@ -272,6 +283,7 @@ _PAGES: dict[str, Callable[..., Response]] = {
     "queues.show": queue_page,
     "workers.listing": workers_page,
     "workers.show": worker_page,
+    "autoscaler.show": autoscaler_page,
     "failures.listing": failures_page,
     "schedules.listing": schedules_page,
     "todos.listing": todos_page,

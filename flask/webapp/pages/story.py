@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from jobs.ledger.history import Event, What, events
 from jobs.ledger.records import Attempt, Job
+from jobs.ledger.reports import Report
 
 #: The least width of a bar, in thousandths of its lane: what took no time is still to be seen.
 NARROWEST = 4
@@ -56,9 +57,9 @@ class Lane:
     bars: list[Bar] = field(default_factory=list)
 
 
-def told(job: Job, past: Sequence[Attempt]) -> list[Moment]:
+def told(job: Job, past: Sequence[Attempt], reports: Sequence[Report] = ()) -> list[Moment]:
     """Return what happened to a job, in order of time. Of each run but the last, ``past`` tells."""
-    happened = events(job, past)
+    happened = events(job, past, reports)
     before = [None, *(event.at for event in happened)]
     return [
         Moment(
@@ -81,6 +82,8 @@ def _in_words(event: Event, job: Job) -> str:
             return "In RabbitMQ"
         case What.CLAIMED:
             return f"Run {event.run} begins in {_worker(event)}"
+        case What.REPORTED:
+            return f"Run {event.run}: {event.report}"
         case What.PUT_BACK:
             return f"Put back. {event.error or ''}".strip()
         case What.ENDED:
@@ -91,7 +94,7 @@ def _place_after(event: Event) -> Place | None:
     match event.what:
         case What.PUBLISHED:
             return BROKER
-        case What.CLAIMED:
+        case What.CLAIMED | What.REPORTED:
             return Place(kind="run", name=_worker(event))
         case What.ENDED:
             return None

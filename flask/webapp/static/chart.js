@@ -21,7 +21,7 @@ const format = new Intl.NumberFormat("en", { notation: "compact", maximumFractio
 const clock = new Intl.DateTimeFormat("en-GB", { timeZone: IN_UTC ? "UTC" : undefined, hour: "2-digit", minute: "2-digit" });
 
 export class Chart {
-	// `lines` has the name and the number (the colour) of each queue. `value` takes a queue's part of a sample and
+	// `lines` has the name and the number (the colour) of each queue. `value` takes a sample and the name of a line, and
 	// returns the number to draw. `onPoint` is told at which time the pointer is, or null.
 	constructor(figure, lines, value, onPoint) {
 		this.lines = lines;
@@ -80,14 +80,10 @@ export class Chart {
 		return this.from + (event.clientX - this.svg.getBoundingClientRect().left - EDGE.left) * this.perPixel;
 	}
 
-	at(sample, name) {
-		return sample.queues[name] ? this.value(sample.queues[name]) : 0;
-	}
-
 	// The heights of the areas above each other.
 	stacked(sample) {
 		let sum = 0;
-		return this.lines.map(({ name }) => (sum += this.at(sample, name)));
+		return this.lines.map(({ name }) => (sum += this.value(sample, name)));
 	}
 
 	// The samples that are shown, by their numbers, in runs without a gap.
@@ -114,7 +110,7 @@ export class Chart {
 		const x = this.x(nearest.at);
 		this.cursor.setAttribute("x1", x);
 		this.cursor.setAttribute("x2", x);
-		const values = this.lines.map(({ name }) => [name, this.at(nearest, name)]).reverse();
+		const values = this.lines.map(({ name }) => [name, this.value(nearest, name)]).reverse();
 		if (values.length > 1) values.push(["all", this.stacked(nearest).at(-1)]);
 		this.readout.replaceChildren(
 			clock.format(nearest.at * 1000),

@@ -9,17 +9,26 @@ let shown = "1h";
 let samples = [];
 let present = []; // samples of the point that is not complete
 
+// What each chart shows of a sample, for each of its lines
+const number = (field) => (sample, name) => sample.queues[name]?.[field] ?? 0;
+const VALUES = {
+	"chart-depth": number("unfinished"),
+	"chart-done": number("out_rate"),
+	// A worker takes jobs from several queues: so this is no sum.
+	"chart-workers": (sample) => Math.max(0, ...Object.keys(sample.queues).filter(isShown).map((name) => number("consumers")(sample, name))),
+};
+let isShown = null;
+
 export function startCharts(place) {
-	const lines = place.dataset.queues
-		.split(" ")
-		.map((name, number) => ({ name, number }))
-		.filter(({ name }) => !place.dataset.only || name === place.dataset.only);
+	const only = place.dataset.only.split(" ");
+	isShown = (name) => only.includes(name);
+	const queues = place.dataset.queues.split(" ").map((name, number) => ({ name, number }));
 	place.hidden = false;
 	const point = (at) => charts.forEach((chart) => chart.show(at)); // one crosshair for all
-	charts.push(
-		new Chart(document.getElementById("chart-depth"), lines, (queue) => queue.unfinished, point),
-		new Chart(document.getElementById("chart-done"), lines, (queue) => queue.out_rate, point),
-	);
+	for (const figure of place.querySelectorAll("figure")) {
+		const lines = figure.id === "chart-workers" ? [{ name: "workers", number: "all" }] : queues.filter(({ name }) => isShown(name));
+		charts.push(new Chart(figure, lines, VALUES[figure.id], point));
+	}
 	for (const button of place.querySelectorAll("[data-window]")) {
 		button.addEventListener("click", () => {
 			for (const other of place.querySelectorAll("[data-window]")) other.ariaPressed = String(other === button);
@@ -59,6 +68,6 @@ export function addSample(sample) {
 function mean(some) {
 	const of = (name, field) => some.reduce((sum, each) => sum + each.queues[name][field], 0) / some.length;
 	const { at, queues } = some.at(-1);
-	const means = Object.keys(queues).map((name) => [name, { unfinished: of(name, "unfinished"), out_rate: of(name, "out_rate") }]);
-	return { at, queues: Object.fromEntries(means) };
+	const fields = (name) => Object.fromEntries(["unfinished", "out_rate", "consumers"].map((field) => [field, of(name, field)]));
+	return { at, queues: Object.fromEntries(Object.keys(queues).map((name) => [name, fields(name)])) };
 }

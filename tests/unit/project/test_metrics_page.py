@@ -12,12 +12,14 @@ from jobs.ledger.collector import LedgerCollector
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import QueueSample
 from jobs.ledger.samples import record
+from tests.support.databases import on_sqlite
 from tests.support.project import ROOT
 
 #: A row such as: | `warren_retries_total` | counter: `task_type` | runs that asked to be tried again |
 ROW = re.compile(r"^\| `(warren_\w+)` \| (counter|gauge|histogram)(?:: (.+?))? \|", re.MULTILINE)
 
 
+@on_sqlite
 def test_the_table_has_each_metric_with_its_labels(ledger: Ledger) -> None:
     sample = QueueSample(
         at=1.0, name="heavy", ready=0, unacknowledged=0, consumers=1, unfinished=0, scheduled=0, in_rate=0, out_rate=0

@@ -15,6 +15,7 @@ from jobs.ledger.database import Ledger
 from jobs.ledger.records import QueueSample
 from jobs.ledger.schema import notice, worker
 from jobs.settings import settings
+from tests.support.databases import on_sqlite
 
 DOWN = "RabbitMQ does not answer: connection refused"
 
@@ -136,6 +137,7 @@ def test_a_backlog_that_goes_up_and_down_near_its_limit_is_noted_once(
     assert watched.noted()["health:backlog"][:2] == (2, True)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("total", "enough", "little"), [(100e9, 5.1e9, 4.9e9), (4e12, 5.1e9, 4.9e9), (1e9, 51e6, 49e6)]
 )
@@ -156,6 +158,7 @@ def test_a_disk_that_is_nearly_full_is_noted_until_there_is_room(
     assert watched.noted()["health:disk"][:2] == (2, True)
 
 
+@on_sqlite
 def test_a_disk_that_cannot_be_used_is_noted_and_stops_nothing(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The duties of beat that need no broker: dead workers, told by their leases and not by clocks, and old files."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,19 +62,28 @@ def test_a_worker_whose_clock_is_wrong_lives_as_long_as_it_renews_its_lease(
     assert beat.workers() == 0
 
 
+@contextmanager
+def outage(ledger: Ledger, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let nobody use the ledger for a while: the file is away, or the server takes no connection."""
+    if ledger.file is None:
+        with request.getfixturevalue("server").outage(ledger.url):
+            yield
+    else:
+        away = ledger.file.rename(ledger.file.with_name("away.db"))
+        yield
+        away.rename(ledger.file)
+
+
 def test_nobody_is_retired_because_the_ledger_could_not_be_read(
-    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with ledger.writing() as connection:
         workers.register(connection, "w1", "w1", "heavy", 1)
     beat = Beat(ledger, monkeypatch)
     lease = settings().worker_lease
     beat.watch(2 * lease, first_renewal=1e9)
-    # An outage: the file is away, so that neither can the worker renew its lease, nor beat look.
-    file, away = tmp_path / "backend.db", tmp_path / "away.db"
-    file.rename(away)
-    beat.watch(2 * lease, in_vain=True)
-    away.rename(file)
+    with outage(ledger, request):  # neither can the worker renew its lease, nor beat look
+        beat.watch(2 * lease, in_vain=True)
     beat.watch(1)
     assert beat.workers() == 1
     beat.watch(lease / 2, first_renewal=2e9)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from jobs.beat import sampling
+from jobs.beat.leadership import Leadership
 from jobs.broker import sampler
 from jobs.broker.sampler import WINDOW, Sampler
 from jobs.ledger import moves, samples
@@ -106,6 +107,9 @@ def test_samples_are_kept_for_an_hour_and_one_of_each_minute_for_a_day(
     clock.now = began = 480_000 * 3600.0 + 1
     monkeypatch.setattr(sampling, "ledger", lambda: ledger)
     monkeypatch.setattr(sampling, "time", SimpleNamespace(time=clock.time, sleep=sleep))
+    leadership = Leadership(ledger)
+    assert leadership.seek()
     with pytest.raises(Enough):
-        sampling._record()
+        sampling._record(leadership)
+    leadership.leave()
     assert kept == [[0], [0, 20], [0, 3621], [3621, 86411]]

@@ -4,12 +4,14 @@ import io
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
 from jobs.commands import autoscale
-from jobs.ledger import moves, samples, workers
+from jobs.ledger import autoscaler, moves, samples, workers
+from jobs.ledger.autoscaler import Autoscaler
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, QueueSample
 
@@ -81,6 +83,42 @@ def test_prometheus_is_told_what_it_wants(ledger: Ledger, ask: Ask) -> None:
     assert told("wanted_workers") == 2
 
 
+def test_the_ledger_is_told_how_it_stands_and_each_new_line_once(ledger: Ledger, ask: Ask) -> None:
+    register(ledger, "first")
+    record(ledger, backlog=304, workers=1)
+    away = "waiting: another script is at work on the stack"
+    ask("\t", "\t", f"\t{away}", f"\t{away}")
+    with ledger.reading() as connection:
+        found, said = autoscaler.find(connection), autoscaler.lines(connection)
+    assert found is not None
+    assert (found.queues, found.min_workers, found.max_workers, found.cooldown) == ("heavy", 1, 8, 60)
+    assert (found.workers, found.wanted, found.status) == (1, 2, "ended")
+    more = "1 -> 2 workers: 300 jobs of heavy wait, the last of them for about 1:12"
+    assert [line.text for line in said] == [away, more]
+    most = "jobs wait, and 1 workers are there: --max is 1"
+    ask("\t", f"\t{most}", f"\t{most}", most=1)
+    with ledger.reading() as connection:
+        assert [line.text for line in autoscaler.lines(connection)] == [most, away, more]
+
+
+def test_the_ledger_keeps_the_last_lines_and_the_last_autoscaler(ledger: Ledger) -> None:
+    def at(moment: float) -> Autoscaler:
+        limits: dict[str, Any] = {"min_workers": 1, "max_workers": 8, "wait": 15, "cooldown": 120}
+        return Autoscaler(queues="heavy", workers=1, wanted=1, started_at=moment, seen_at=moment, **limits)
+
+    now = time.time()
+    with ledger.writing() as connection:
+        for number in range(autoscaler.KEPT + 5):
+            autoscaler.looked(connection, at(now - 1), str(number))
+        autoscaler.looked(connection, at(now))
+        autoscaler.ended(connection, now - 1)
+        found, said = autoscaler.find(connection), autoscaler.lines(connection)
+    assert found == at(now), "the end of the one before does not count"
+    assert found.status == "runs"
+    assert at(now - 2 * autoscaler.SILENT).status == "silent"
+    assert [line.text for line in said] == [str(number) for number in range(autoscaler.KEPT + 4, 4, -1)]
+
+
 def test_it_names_those_to_retire_and_keeps_those_that_run_jobs(ledger: Ledger, ask: Ask) -> None:
     register(ledger, "first", "w2", "w3", "w4")
     record(ledger, backlog=1, workers=4)
@@ -103,6 +141,9 @@ def test_a_worker_that_is_leaving_is_no_longer_counted(ledger: Ledger, ask: Ask)
 def test_without_samples_or_without_a_ledger_it_says_so_and_does_nothing(ledger: Ledger, ask: Ask) -> None:
     register(ledger, "first")
     assert ask("")[0].startswith("hold\t-\tthe beat container records no samples")
+    with ledger.writing() as connection:
+        connection.exec_driver_sql("DROP TABLE autoscaler")
+    assert ask("")[0].startswith("hold\t-\tthe beat container records no samples"), "it need not be written"
     with ledger.writing() as connection:
         connection.exec_driver_sql("DROP TABLE sample")
     assert ask("")[0].startswith("hold\t-\tthe ledger cannot be read: ")

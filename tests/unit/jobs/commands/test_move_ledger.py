@@ -62,7 +62,7 @@ def test_numbers_that_were_given_are_not_given_again(source: Ledger, ledger: Led
         assert todos.add(connection, "the next one", False).id == last + 1
         new = NewJob(type="heavy", queue="heavy", params={})
         moves.add(connection, new)
-        audit.add(connection, AuditEntry(who="ada", role="admin", address="::1", action="cancel"))
+        audit.add(connection, AuditEntry(at=1.0, who="ada", role="admin", address="::1", action="cancel", subject="x"))
         found = queries.find(connection, new.id)
     assert found is not None
     assert found.seq == len(JOBS) + 1

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.commands.story import in_order, missing, told_by_ledger, told_by_logs
 from jobs.commands.trace import NoSuchJob, as_json, as_text, find, trace
-from jobs.ledger import attempts, moves
+from jobs.ledger import attempts, moves, reports
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import Job, NewJob, Outcome
 
@@ -166,15 +166,17 @@ def test_the_ledger_tells_of_every_attempt(ledger: Ledger) -> None:
         assert moves.claim(connection, [new.id], "one/1")[new.id].request_id == "r-1"
         assert moves.retry_later(connection, new.id, "not yet", 0, attempt=1)
         assert moves.claim(connection, [new.id], "two/2")[new.id].request_id == "r-1"
+        assert moves.report_progress(connection, new.id, 2, {"percent": 40, "message": "4 of 10"})
         assert moves.succeed(connection, Outcome(job_id=new.id, attempt=2))
         found = find(connection, new.id)
-        past = attempts.past(connection, new.id)
-    assert sorted(moment.what for moment in told_by_ledger(found, past)) == [
+        past, progress = attempts.past(connection, new.id), reports.of_job(connection, new.id)
+    assert sorted(moment.what for moment in told_by_ledger(found, past, progress)) == [
         "SUCCESS",
         "accepted for the queue heavy",
         "attempt 1 claimed by one",
         "attempt 1 ended: not yet",
         "attempt 2 claimed by two",
+        "attempt 2 reported 40 %, 4 of 10",
     ]
 
 

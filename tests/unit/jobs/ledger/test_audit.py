@@ -7,6 +7,7 @@ from sqlalchemy import event
 from jobs.ledger import audit, expiry
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import AuditEntry
+from tests.support.databases import on_sqlite
 
 ENTRY = AuditEntry(who="ann", role="operator", address="10.0.0.1", action="cancel", subject="a", at=1.0)
 
@@ -24,6 +25,7 @@ def test_entries_are_listed_newest_first_page_by_page_and_exported_oldest_first(
         assert [entry for _, entry in audit.after(connection, first[0][0] - 2, 9)] == entries[-2:]
 
 
+@on_sqlite
 def test_what_was_done_to_a_job_is_found_without_a_walk_through_all_submissions(ledger: Ledger) -> None:
     submitted = ENTRY._replace(action="submit")
     refused = ENTRY._replace(outcome="refused")

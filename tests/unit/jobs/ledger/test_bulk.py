@@ -1,12 +1,13 @@
 """All jobs that match a filter."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from jobs.catalogue import CancelFilter, RetryFilter
-from jobs.ledger import bulk, moves, queries
+from jobs.ledger import bulk, moves, queries, words
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, Priority
 from jobs.question import Question
@@ -86,6 +87,43 @@ def test_of_a_group_of_failures_each_job_is_run_again_once(ledger: Ledger) -> No
     assert matching(ledger, RetryFilter(failure=found.failure, status=["REVOKED"])) == []
 
 
+def test_words_take_the_jobs_that_a_search_finds(ledger: Ledger) -> None:
+    old = add(ledger, created_at=1000)
+    failed = add(ledger, state=State.FAILURE)
+    adding = add(ledger, "add", "arithmetic")
+    assert matching(ledger, CancelFilter(q="seconds")) == [old, adding], "both have it among their parameters"
+    assert matching(ledger, CancelFilter(q="seconds since:1h")) == [adding]
+    assert matching(ledger, CancelFilter(q="seconds kind:heavy")) == [old]
+    assert matching(ledger, CancelFilter(q="kind:heavy kind:add", task_type="add")) == [adding]
+    assert matching(ledger, CancelFilter(q="failed")) == []
+    assert matching(ledger, CancelFilter(q="hours")) == []
+    assert matching(ledger, CancelFilter(q=f"id:{old[:8]}")) == [old]
+    assert matching(ledger, CancelFilter(q=old[:8])) == [old]
+    assert matching(ledger, RetryFilter(q="error seconds worker:w1")) == []
+    assert matching(ledger, RetryFilter(q='"error"')) == [failed]
+    by = add(ledger, "cancel_jobs", "arithmetic")
+    add(ledger)
+    assert matching(ledger, CancelFilter(q="seconds"), by) == [old, adding], "and none that came later"
+
+
+def test_words_of_jobs_that_are_indexed_are_found_as_well(ledger: Ledger) -> None:
+    ids = [add(ledger, state=State.FAILURE, created_at=time.time() - 60) for _ in range(3 * words.BLOCK)]
+    words.fill(ledger, budget=60)
+    with ledger.reading() as connection:
+        assert words.end(connection) > words.BLOCK
+        assert bulk.count(connection, RetryFilter(q="seconds")) == len(ids)
+        assert bulk.count(connection, RetryFilter(q="hours")) == 0
+    assert matching(ledger, RetryFilter(q="seconds")) == ids
+
+
+def test_what_takes_too_long_to_count_is_not_counted(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(ledger)
+    monkeypatch.setattr(bulk, "COUNT_FOR", 0)
+    with ledger.reading() as connection:
+        assert bulk.count(connection, CancelFilter(q="seconds")) is None
+        assert bulk.count(connection, CancelFilter(q="kind:heavy")) == 1, "this is quick always"
+
+
 def test_jobs_that_came_after_the_request_are_left_alone(ledger: Ledger) -> None:
     before = add(ledger)
     by = add(ledger, "cancel_jobs", "arithmetic")
@@ -134,10 +172,12 @@ def test_chunks_have_all_of_them_once() -> None:
         {"task_type": "nothing"},
         {"queue": "mine"},
         {"created_from": "soon"},
+        {"q": "kind:nothing"},
+        {"q": "x" * 201},
         {"created_from": "2026-01-01T00:00:00Z", "created_to": "2026-01-01T00:00:00Z"},
     ],
 )
 def test_a_filter_that_says_nothing_or_nonsense_is_refused(wrong: dict[str, Any]) -> None:
     for model in (CancelFilter, RetryFilter):
-        with pytest.raises(ValueError, match=r"Give at least one|Input should|at least 1 item"):
+        with pytest.raises(ValueError, match=r"Give at least one|Input should|at least 1 item|is none of|at most 200"):
             model.model_validate(wrong)

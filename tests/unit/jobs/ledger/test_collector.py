@@ -14,6 +14,8 @@ from jobs.ledger import moves, pauses, queries, samples, workers
 from jobs.ledger.collector import LedgerCollector
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, Outcome, QueueSample
+from tests.support.databases import on_postgresql, on_sqlite
+from tests.support.postgresql import Server
 
 HOUR = 3600.0
 
@@ -137,6 +139,7 @@ def test_the_newest_sample_is_a_sign_of_life_of_beat(ledger: Ledger) -> None:
     assert told(ledger)["warren_beat_last_tick_timestamp_seconds"] == 1002
 
 
+@on_sqlite
 def test_the_disk_is_told_also_when_the_ledger_cannot_be_read(ledger: Ledger, tmp_path: Path) -> None:
     accept(ledger)
     figures = told(ledger)
@@ -153,6 +156,15 @@ def test_the_disk_is_told_also_when_the_ledger_cannot_be_read(ledger: Ledger, tm
     assert told(ledger) == {f"warren_build_info {__version__}": 1, "warren_ledger_up": 0}
 
 
+@on_postgresql
+def test_the_size_on_a_server_is_told_while_it_can_be_read(ledger: Ledger, server: Server) -> None:
+    figures = told(ledger)
+    assert figures["warren_ledger_bytes"] > 1e6
+    assert "warren_ledger_wal_bytes" not in figures
+    with server.outage(ledger.url):
+        assert told(ledger) == {f"warren_build_info {__version__}": 1, "warren_ledger_up": 0}
+
+
 def test_queues_and_kinds_that_somebody_has_made_up_make_no_new_figures(ledger: Ledger) -> None:
     before = told(ledger).keys()
     with ledger.writing() as connection:
@@ -160,6 +172,7 @@ def test_queues_and_kinds_that_somebody_has_made_up_make_no_new_figures(ledger: 
     assert told(ledger).keys() == before
 
 
+@on_sqlite
 def test_no_question_reads_jobs_that_have_ended(ledger: Ledger) -> None:
     plans: list[str] = []
 

@@ -1,4 +1,4 @@
-"""Several transactions at once, on connections of their own: on SQLite they take turns, on PostgreSQL they really meet."""
+"""Several transactions at once: on SQLite they take turns, on PostgreSQL they really meet."""
 
 import threading
 import time
@@ -28,7 +28,7 @@ from jobs.ledger import (
 )
 from jobs.ledger.database import Ledger
 from jobs.ledger.group_commit import GroupCommit
-from jobs.ledger.records import IdempotencyKey, NewJob, Outcome, Schedule
+from jobs.ledger.records import Claim, IdempotencyKey, NewJob, Outcome, Schedule
 from jobs.ledger.schema import job, login_failure, summary
 from jobs.settings import settings
 from jobs.states import RUNNING
@@ -175,8 +175,8 @@ def test_a_claim_is_one_workers_while_others_mark_and_cancel_and_claim_the_same_
         claims = at_once(
             ledger,
             lambda connection: moves.claim(connection, ids, "w1"),  # noqa: B023
-            lambda connection: moves.mark_published(connection, [each.due for each in new[::-1]]) or {},  # noqa: B023
-            lambda connection: moves.mark_published(connection, [each.due for each in new]) or {},  # noqa: B023
+            partial(_mark, new[::-1]),
+            partial(_mark, new),
             lambda connection: moves.claim(connection, ids[:1], "w2"),  # noqa: B023
         )
         claimed = Counter(job_id for found in claims for job_id in found)
@@ -184,6 +184,11 @@ def test_a_claim_is_one_workers_while_others_mark_and_cancel_and_claim_the_same_
         assert {claim.attempt for found in claims for claim in found.values()} == {1}
     running = select(func.count()).where(job.c.state.in_(RUNNING), job.c.due_at.is_(None))
     assert read(ledger, lambda connection: connection.execute(running).scalar()) == 40 * ROUNDS
+
+
+def _mark(new: list[NewJob], connection: Connection) -> dict[str, Claim]:
+    moves.mark_published(connection, [each.due for each in new])
+    return {}
 
 
 def test_when_a_pause_is_told_all_claims_of_before_are_on_disk_and_none_comes_after(ledger: Ledger) -> None:
@@ -311,8 +316,8 @@ def test_a_group_commit_that_a_deadlock_has_ended_is_done_again(ledger: Ledger) 
             pool.submit(GroupCommit(ledgers[0]).run, partial(change, one, other, "first"), 20),
             pool.submit(GroupCommit(ledgers[1]).run, partial(change, other, one, "second"), 20),
         ]
-        for each in done:
-            each.result(20)
+        for future in done:
+            future.result(20)
     texts = {todo.text for todo in read(ledger, lambda connection: todos.page(connection, limit=10))}
     assert texts in ({"first"}, {"second"})
     for each in ledgers:

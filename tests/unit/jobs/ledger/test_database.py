@@ -18,6 +18,7 @@ from jobs.ledger import engines, moves, queries
 from jobs.ledger.database import Ledger, LedgerFileChanged
 from jobs.ledger.records import NewJob
 from jobs.ledger.schema import metadata
+from tests.support.databases import on_sqlite
 from tests.support.old_ledger import of_the_schema
 
 _HOLD_THE_LOCK = """
@@ -47,6 +48,7 @@ def test_migrating_twice_changes_nothing(ledger: Ledger) -> None:
         assert queries.backlog(connection) == 1
 
 
+@on_sqlite
 def test_a_commit_is_on_disk_and_the_library_has_the_mended_wal(ledger: Ledger) -> None:
     with ledger.reading() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
@@ -138,6 +140,7 @@ def disturb(file: Path, how: str) -> None:
         file.write_bytes(aside.read_bytes())
 
 
+@on_sqlite
 @pytest.mark.parametrize(("how", "says"), [("moved", "is gone"), ("replaced", "was replaced")])
 def test_a_file_that_is_not_the_one_of_before_is_refused_until_it_is_back(
     tmp_path: Path, ledger: Ledger, how: str, says: str
@@ -158,6 +161,7 @@ def test_a_file_that_is_not_the_one_of_before_is_refused_until_it_is_back(
         assert queries.backlog(connection) == 2
 
 
+@on_sqlite
 def test_a_process_that_is_forked_later_expects_the_same_file(tmp_path: Path, ledger: Ledger) -> None:
     with ledger.writing() as connection:
         moves.add(connection, new_job())
@@ -186,6 +190,7 @@ def test_only_a_migration_makes_a_file(tmp_path: Path) -> None:
     ledger.dispose()
 
 
+@on_sqlite
 def test_a_writer_waits_for_another_one_of_warren_as_long_as_it_takes(tmp_path: Path, ledger: Ledger) -> None:
     added = threading.Event()
 

@@ -9,6 +9,7 @@ from sqlalchemy import event
 from jobs.ledger import expiry, mails, moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import IdempotencyKey, NewJob
+from tests.support.databases import on_sqlite
 
 
 def add_ended(ledger: Ledger, count: int) -> None:
@@ -75,6 +76,7 @@ def test_keys_alone_are_removed_as_well(ledger: Ledger) -> None:
     assert (count(ledger, "job"), count(ledger, "idempotency")) == (25, 0)
 
 
+@on_sqlite
 def test_every_statement_of_expiry_goes_by_an_index(ledger: Ledger) -> None:
     add_ended(ledger, 3)
     statements: list[tuple[str, Any]] = []
@@ -95,6 +97,7 @@ def test_every_statement_of_expiry_goes_by_an_index(ledger: Ledger) -> None:
         assert [detail for detail in details if "SCAN" in detail or "TEMP B-TREE" in detail] == []
 
 
+@on_sqlite
 def test_the_space_of_removed_rows_is_used_again(ledger: Ledger) -> None:
     def pages() -> int:
         with ledger.reading() as connection:

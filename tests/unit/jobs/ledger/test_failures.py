@@ -12,6 +12,7 @@ from jobs.ledger.database import Ledger
 from jobs.ledger.records import FailureGroup, IdempotencyKey, NewJob, Outcome
 from jobs.question import Phrase, Question
 from jobs.states import State
+from tests.support.databases import on_sqlite
 
 #: What the clock shows: five minutes after an hour has begun.
 NOW = 500_000 * 3600.0 + 300
@@ -193,6 +194,7 @@ def test_the_jobs_of_a_group_are_listed_newest_first(ledger: Ledger) -> None:
         assert search.page(connection, Question(ids=(ids[0],)), limit=2, failure="0" * 16).jobs == []
 
 
+@on_sqlite
 def test_questions_go_by_an_index(ledger: Ledger) -> None:
     fail(ledger)
     statements: list[tuple[str, object]] = []

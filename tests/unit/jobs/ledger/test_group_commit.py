@@ -11,6 +11,7 @@ from jobs.ledger import moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.group_commit import GroupCommit
 from jobs.ledger.records import NewJob
+from tests.support.databases import on_sqlite
 from tests.support.stack import wait_until
 
 
@@ -84,6 +85,7 @@ def test_a_write_that_fails_does_not_take_the_others_of_its_batch_with_it(ledger
         assert queries.backlog(connection) == 4
 
 
+@on_sqlite
 def test_a_write_that_has_not_begun_is_withdrawn_when_nobody_waits_any_more(ledger: Ledger) -> None:
     commits = GroupCommit(ledger)
     new = NewJob(type="heavy", queue="heavy", params={})

@@ -9,6 +9,7 @@ from jobs.ledger.database import Ledger
 from jobs.ledger.records import RELAY_GRACE, IdempotencyKey, KeyReused, NewJob, Outcome
 from jobs.question import Question
 from jobs.states import State
+from tests.support.databases import on_sqlite
 
 MAX_DELIVERIES = 3
 
@@ -256,6 +257,7 @@ def test_pages_hold_every_job_once_newest_first(ledger: Ledger) -> None:
     assert walk(kinds=("add",)) == []
 
 
+@on_sqlite
 def test_the_claim_of_many_jobs_finds_them_by_their_ids(ledger: Ledger) -> None:
     """By the index on states SQLite would walk through all jobs that wait."""
     new = [NewJob(type="add", queue="arithmetic", params={}) for _ in range(20)]

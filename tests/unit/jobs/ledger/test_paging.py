@@ -11,6 +11,7 @@ from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob
 from jobs.question import ANYTHING, Question, read
 from jobs.states import State
+from tests.support.databases import on_sqlite
 
 
 def add(ledger: Ledger, count: int = 1, **more: Any) -> list[str]:
@@ -60,6 +61,7 @@ def test_a_scheduled_job_that_was_published_waits(ledger: Ledger) -> None:
     assert (ids(ledger, read("scheduled")), ids(ledger, read("waiting"))) == ([], [job])
 
 
+@on_sqlite
 def test_jobs_of_later_are_found_by_an_index(ledger: Ledger) -> None:
     statements: list[tuple[str, Any]] = []
 

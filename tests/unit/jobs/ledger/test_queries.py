@@ -7,6 +7,7 @@ from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob
 from jobs.question import Question
 from jobs.states import State
+from tests.support.databases import on_sqlite
 
 
 def add(ledger: Ledger, type_: str = "heavy", queue: str = "heavy", run_at: float | None = None) -> str:
@@ -28,6 +29,7 @@ def test_a_filter_by_state_shows_jobs_of_kinds_that_the_catalogue_does_not_have(
         assert queries.page(connection, Question(states=(State.FAILURE,)), limit=10) == []
 
 
+@on_sqlite
 def test_kinds_are_found_by_steps_along_an_index(ledger: Ledger) -> None:
     for _ in range(20):
         add(ledger)
@@ -81,7 +83,8 @@ def test_the_retries_of_a_job_are_found_newest_first(ledger: Ledger) -> None:
         found = queries.find(connection, newest[0])
         assert found is not None
         assert found.retry_of == first
-        plan = connection.exec_driver_sql(
-            "EXPLAIN QUERY PLAN SELECT id FROM job WHERE retry_of = 'x' ORDER BY seq DESC"
-        )
-        assert "USING INDEX job_retry_of" in plan.one().detail
+        if ledger.file is not None:
+            plan = connection.exec_driver_sql(
+                "EXPLAIN QUERY PLAN SELECT id FROM job WHERE retry_of = 'x' ORDER BY seq DESC"
+            )
+            assert "USING INDEX job_retry_of" in plan.one().detail

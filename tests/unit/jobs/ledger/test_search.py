@@ -85,7 +85,8 @@ def gaps(ledger: Ledger) -> list[int]:
 
 def indexed(ledger: Ledger) -> int:
     with ledger.reading() as connection:
-        return int(connection.exec_driver_sql("SELECT count(*) FROM job_words_docsize").scalar_one())
+        table = "job_words_docsize" if connection.dialect.name == "sqlite" else "job_words"
+        return int(connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one())
 
 
 def fill(ledger: Ledger) -> None:

@@ -43,14 +43,20 @@ def drawn() -> Drawn:
 
 def note_changes(connection: Connection) -> None:
     """Have the database note every change of a state, in the table `change`."""
-    for statement in (
-        "CREATE TEMP TABLE change (was TEXT, becomes TEXT)",
-        "CREATE TEMP TRIGGER added AFTER INSERT ON job BEGIN INSERT INTO change VALUES ('[*]', NEW.state); END",
-        "CREATE TEMP TRIGGER moved AFTER UPDATE OF state ON job"
-        " BEGIN INSERT INTO change VALUES (OLD.state, NEW.state); END",
-        "CREATE TEMP TRIGGER removed AFTER DELETE ON job BEGIN INSERT INTO change VALUES (OLD.state, '[*]'); END",
+    connection.exec_driver_sql("CREATE TEMP TABLE change (was TEXT, becomes TEXT)")
+    for name, event, was, becomes in (
+        ("added", "INSERT", "'[*]'", "NEW.state"),
+        ("moved", "UPDATE OF state", "OLD.state", "NEW.state"),
+        ("removed", "DELETE", "OLD.state", "'[*]'"),
     ):
-        connection.exec_driver_sql(statement)
+        note = f"BEGIN INSERT INTO change VALUES ({was}, {becomes}); "
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql(f"CREATE TEMP TRIGGER {name} AFTER {event} ON job {note} END")
+            continue
+        function = f"CREATE FUNCTION pg_temp.{name}() RETURNS trigger LANGUAGE plpgsql AS $$ {note} RETURN NULL; END $$"
+        connection.exec_driver_sql(function)
+        trigger = f"CREATE TRIGGER {name} AFTER {event} ON job FOR EACH ROW EXECUTE FUNCTION pg_temp.{name}()"
+        connection.exec_driver_sql(trigger)
 
 
 def changes(connection: Connection) -> set[tuple[str, str]]:

@@ -10,6 +10,7 @@ from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, Outcome
 from jobs.ledger.schema import job
 from jobs.states import State
+from tests.support.databases import on_sqlite
 
 LIMIT = 20
 #: Moments, in seconds since the epoch.
@@ -64,6 +65,7 @@ def steps(connection: Connection, moment: float) -> int:
     return count
 
 
+@on_sqlite
 @pytest.mark.parametrize("moment", [LONG_AGO, A_MINUTE_AGO], ids=["long ago", "a minute ago"])
 def test_the_work_does_not_grow_with_the_table(ledger: Ledger, moment: float) -> None:
     add_old_jobs(ledger, 1_000)

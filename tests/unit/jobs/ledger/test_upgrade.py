@@ -1,11 +1,16 @@
 """A ledger of any earlier version, with data, becomes one of today, and nothing in it is lost."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection
 
 from jobs.commands.migrate import upgrade
 from jobs.ledger import attempts, keys, mails, moves, queries, samples, todos, workers
@@ -15,7 +20,9 @@ from jobs.ledger.schema import metadata
 from jobs.question import Question
 from jobs.states import RUNNING, WAITING, State
 from tests.support.old_ledger import ENDED_JOBS, JOBS, REVISIONS, ROWS, contents, fill, of_the_schema, tables
-from tests.support.soundness import faults
+from tests.support.postgresql import Server
+from tests.support.project import ROOT
+from tests.support.soundness import faults, unsound_jobs
 
 #: Tables whose rows a migration leaves behind on purpose, and the last revision that had them.
 LEFT_BEHIND = {"sample": "0002"}
@@ -23,14 +30,29 @@ LEFT_BEHIND = {"sample": "0002"}
 STORED = dict[str, tuple[list[str], list[tuple[object, ...]]]]
 
 
-@pytest.fixture(params=REVISIONS)
+#: All migrations go over the first ledger on PostgreSQL.
+OLD = [*(("sqlite", revision) for revision in REVISIONS), ("postgresql", REVISIONS[0])]
+
+
+@pytest.fixture(params=OLD, ids="-".join)
 def old(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ledger]:
     """A ledger at each revision, with rows in all of its tables."""
-    made = Ledger(f"sqlite:///{tmp_path}/backend.db")
-    upgrade(made, request.param)
-    fill(made)
-    yield made
-    made.dispose()
+    database, revision = request.param
+    with ExitStack() as stack:
+        if database == "sqlite":
+            url = f"sqlite:///{tmp_path}/backend.db"
+        else:
+            server: Server = request.getfixturevalue("server")
+            url = stack.enter_context(server.empty_database())
+        made = Ledger(url)
+        upgrade(made, revision)
+        fill(made)
+        yield made
+        made.dispose()
+
+
+def wrong(connection: Connection) -> list[str]:
+    return (faults if connection.dialect.name == "sqlite" else unsound_jobs)(connection.exec_driver_sql)
 
 
 def stored(ledger: Ledger) -> STORED:
@@ -48,12 +70,12 @@ def test_the_old_ledgers_have_rows_in_all_tables_and_are_sound(old: Ledger) -> N
         name: len(JOBS) if name == "job" else ROWS for name in stored(old)
     }
     with old.reading() as connection:
-        assert faults(connection.exec_driver_sql) == []
+        assert wrong(connection) == []
     assert {row["state"] for row in JOBS.values()} == set(State)
 
 
 def test_no_row_is_lost_or_changed(old: Ledger, request: pytest.FixtureRequest) -> None:
-    revision = request.node.callspec.params["old"]
+    _, revision = request.node.callspec.params["old"]
     before = stored(old)
     upgrade(old)
     now = {table.name: {column.name for column in table.columns} for table in tables(old)}
@@ -70,7 +92,7 @@ def test_the_schema_is_the_one_that_the_code_uses(old: Ledger) -> None:
     with old.writing() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": of_the_schema})
         assert compare_metadata(context, metadata) == []
-        assert faults(connection.exec_driver_sql) == []
+        assert wrong(connection) == []
 
 
 def test_every_job_is_found_with_all_that_was_known_of_it(old: Ledger) -> None:
@@ -112,3 +134,15 @@ def test_all_else_can_be_read(old: Ledger) -> None:
         assert mails.reserved(connection, some_job) == {1}
         assert len(attempts.past(connection, some_job)) == ("attempt" in had)
         samples.since(connection, 0)
+
+
+def test_two_machines_may_migrate_at_the_same_moment(server: Server) -> None:
+    with server.empty_database() as url:
+        environment = os.environ | {"DATABASE_URL": url, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "jobs.commands.migrate"]
+        processes = [subprocess.Popen(command, env=environment) for _ in range(2)]
+        assert [process.wait(100) for process in processes] == [0, 0]
+        made = Ledger(url)
+        with made.reading() as connection:
+            assert queries.backlog(connection) == 0
+        made.dispose()

@@ -18,6 +18,9 @@ from jobs.ledger import engines, expiry, moves, queries
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import DueJob, NewJob, Outcome
 from jobs.question import Question
+from tests.support.databases import on_sqlite
+
+pytestmark = on_sqlite
 
 BATCH = 50
 #: A checkpoint after so many pages; fewer than otherwise, so that a short test has many.

@@ -17,6 +17,8 @@ from jobs.ledger.records import Job, NewJob, Outcome
 from jobs.states import State
 from jobs.worker import bundle, ledger_writer
 from jobs.worker.ledger_writer import LedgerWriter
+from tests.support.databases import on_postgresql, on_sqlite
+from tests.support.postgresql import Server
 
 
 class Request:
@@ -269,6 +271,7 @@ def test_an_outcome_that_the_ledger_does_not_take_spoils_no_other(ledger: Ledger
     assert bad.fate == ("given back", State.STARTED)
 
 
+@on_sqlite
 def test_a_ledger_that_is_locked_is_tried_again(
     ledger: Ledger, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,6 +290,36 @@ def test_a_ledger_that_is_locked_is_tried_again(
     assert request.fate == ("acknowledged", State.SUCCESS)
 
 
+@on_postgresql
+def test_a_server_that_is_away_is_tried_again(ledger: Ledger, worker: Worker, server: Server) -> None:
+    (request,) = run(ledger, worker)
+    with server.outage(ledger.url):
+        store(worker, request)
+        worker.turn()
+        assert request.fate is None
+    (_, again) = worker.later[-1]
+    again()
+    assert request.fate == ("acknowledged", State.SUCCESS)
+
+
+@on_postgresql
+def test_claims_are_durable_where_a_worker_may_outlive_the_ledgers_machine(ledger: Ledger, worker: Worker) -> None:
+    settings: list[str] = []
+
+    def note(connection: Connection) -> None:
+        settings.append(str(connection.exec_driver_sql("SHOW synchronous_commit").scalar()))
+
+    (request,) = (Request(ledger, job_id) for job_id in accept(ledger))
+    event.listen(ledger._engine, "commit", note)
+    worker.writer.claim(request)  # type: ignore[arg-type]
+    worker.turn()
+    event.remove(ledger._engine, "commit", note)
+    assert settings == ["on"]
+    with ledger.writing(durable=False) as connection:
+        assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "off"
+
+
+@on_sqlite
 def test_messages_go_back_when_the_ledger_stays_locked(
     ledger: Ledger, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

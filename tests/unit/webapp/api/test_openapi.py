@@ -80,6 +80,7 @@ PROMISED = {
     "GET /flask/workers",
     "GET /flask/workers/{name}",
     "POST /flask/workers/{name}/drain",
+    "GET /flask/autoscaler",
     "GET /flask/healthz",
     "GET /flask/healthz/background",
     "POST /flask/api/tasks/submit",

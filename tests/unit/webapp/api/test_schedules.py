@@ -20,7 +20,7 @@ NIGHTLY = {"name": "nightly", "cron": "30 2 * * *", "task_type": "export"}
 def client(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     """The application on the ledger of this test."""
     caches = (settings, database.ledger, intakes.intake)
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{ledger.file}")
+    monkeypatch.setenv("DATABASE_URL", ledger.url)
     monkeypatch.setenv("BROKER_HOST", "127.0.0.1:1")  # where nothing listens
     for cache in caches:
         cache.cache_clear()

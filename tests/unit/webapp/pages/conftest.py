@@ -16,7 +16,7 @@ from jobs.settings import settings
 def client(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     """The application on the ledger of this test."""
     caches = (settings, database.ledger, intakes.intake)
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{ledger.file}")
+    monkeypatch.setenv("DATABASE_URL", ledger.url)
     monkeypatch.setenv("BROKER_HOST", "127.0.0.1:1")  # where nothing listens
     for cache in caches:
         cache.cache_clear()

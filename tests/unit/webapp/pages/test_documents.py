@@ -7,6 +7,7 @@ import pytest
 from apiflask import APIFlask
 from webapp.pages.documents import DOCUMENTS
 
+from tests.support.drawings import drawings, mark
 from tests.support.project import ROOT
 
 
@@ -41,6 +42,13 @@ def test_links_and_pictures_lead_somewhere(app: APIFlask, document: str) -> None
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_no_style_stands_inside_a_page(app: APIFlask, document: str) -> None:
     assert not re.search("<style| style=", shown(app, document))
+
+
+def test_what_is_drawn_is_up_to_date() -> None:
+    drawn = dict(drawings())
+    assert set((ROOT / "docs/drawings").iterdir()) == set(drawn)
+    for path, text in drawn.items():
+        assert path.read_text().startswith(mark(text)), f"{path.name}: run ops/drawings.sh"
 
 
 def test_figures_of_a_table_stand_at_the_right(app: APIFlask) -> None:

@@ -104,6 +104,16 @@ def test_a_long_text_is_folded_and_a_short_one_is_not(client: FlaskClient, ledge
     assert 'data-copies="params"' in html
 
 
+def test_its_reports_are_told_by_page_and_api(client: FlaskClient, ledger: Ledger) -> None:
+    job = add(ledger, "heavy", {})
+    with ledger.writing() as connection:
+        moves.claim(connection, [job.id], "w")
+        moves.report_progress(connection, job.id, 1, {"percent": 40, "message": "4 of <10>"})
+    (report,) = client.get(f"/flask/tasks/{job.id}").get_json()["reports"]
+    assert (report["run"], report["percent"], report["message"]) == (1, 40, "4 of <10>")
+    assert "<span>Run 1: 40 %, 4 of &lt;10&gt;</span>" in page(client, f"/flask/tasks/{job.id}")
+
+
 def test_the_command_of_a_job_has_its_parameters_as_they_are(client: FlaskClient, ledger: Ledger) -> None:
     job = add(ledger, "text", {"text": "it's <b>", "repeat": 2}, priority=Priority.HIGH)
     html = page(client, f"/flask/tasks/{job.id}")

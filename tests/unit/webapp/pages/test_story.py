@@ -7,6 +7,7 @@ import pytest
 from webapp.pages import story
 
 from jobs.ledger.records import Attempt, Job
+from jobs.ledger.reports import Report
 from jobs.states import State
 
 
@@ -83,6 +84,20 @@ def test_each_run_is_a_bar_in_the_lane_of_its_worker() -> None:
         (4, [200, 800]),
         (1, [500]),
         (1, [700]),
+    ]
+
+
+def test_a_report_stands_where_it_was_made() -> None:
+    first = Attempt(job_id="one", number=1, worker="w/1", started_at=1002.0, ended_at=1004.0, error="Not yet.")
+    runs = job(state=State.PROGRESS, started_at=1005.0, attempts=2, worker="v/2")
+    reports = [Report(run=1, at=1003.0, percent=50, message="half"), Report(run=2, at=1006.0, percent=5, message="")]
+    moments = story.told(runs, [first], reports)
+    assert [(moment.text, moment.then and moment.then.name) for moment in moments[1:]] == [
+        ("Run 1 begins in w", "w"),
+        ("Run 1: 50 %, half", "w"),
+        ("Put back. Not yet.", "Ledger"),
+        ("Run 2 begins in v", "v"),
+        ("Run 2: 5 %", "v"),
     ]
 
 

@@ -7,9 +7,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
-from jobs.ledger import moves, queries, samples, workers
+from jobs.ledger import autoscaler, moves, queries, samples, workers
+from jobs.ledger.autoscaler import Autoscaler
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, Outcome, QueueSample
+from tests.support.databases import on_sqlite
 
 BROWSER = {"Accept": "text/html"}
 
@@ -54,6 +56,7 @@ def test_a_worker_has_its_jobs_also_those_before_its_last_start(client: FlaskCli
     assert "100 MB of 512 MB" in page
 
 
+@on_sqlite
 def test_the_recent_jobs_are_found_by_an_index(ledger: Ledger) -> None:
     asked: list[tuple[str, Any]] = []
     with ledger.reading() as connection:
@@ -77,6 +80,42 @@ def test_a_drained_worker_takes_no_more_jobs(client: FlaskClient, ledger: Ledger
     assert "ops/retire_workers.sh w</code>" in page
     assert "/drain" not in page
     assert client.post(path.replace("/w/", "/x/")).status_code == 404
+
+
+def test_the_autoscaler_says_how_it_stands(client: FlaskClient, ledger: Ledger) -> None:
+    assert get(client, "/flask/autoscaler")["status"] == "never started"
+    page = client.get("/flask/autoscaler", headers=BROWSER).text
+    assert "ops/autoscale.sh --min 1 --max 8" in page
+    began = time.time() - 60
+    now = Autoscaler(
+        queues="heavy,export",
+        min_workers=1,
+        max_workers=4,
+        wait=15,
+        cooldown=120,
+        workers=2,
+        wanted=4,
+        started_at=began,
+        seen_at=time.time(),
+    )
+    with ledger.writing() as connection:
+        autoscaler.looked(connection, now, "1 -> 2 workers: <9> jobs wait", "2 -> 4 workers: more jobs wait")
+    found = get(client, "/flask/autoscaler")
+    assert (found["status"], found["queues"], found["workers"], found["wanted"]) == ("runs", ["heavy", "export"], 2, 4)
+    assert [line["text"] for line in found["lines"]] == [
+        "2 -> 4 workers: more jobs wait",
+        "1 -> 2 workers: <9> jobs wait",
+    ]
+    page = client.get("/flask/autoscaler", headers=BROWSER).text
+    assert 'data-only="heavy export"' in page
+    assert "1 -&gt; 2 workers: &lt;9&gt; jobs wait" in page
+    with ledger.writing() as connection:
+        autoscaler.ended(connection, began)
+    assert get(client, "/flask/autoscaler")["status"] == "ended"
+    again = "ops/autoscale.sh --min 1 --max 4 --queues heavy,export --wait 15 --cooldown 120"
+    assert again in client.get("/flask/autoscaler", headers=BROWSER).text
+    for path in ("/flask/workers", "/flask/queues"):
+        assert 'href="/flask/autoscaler"' in client.get(path, headers=BROWSER).text
 
 
 def test_a_queue_has_its_kinds_and_its_workers(client: FlaskClient) -> None:
