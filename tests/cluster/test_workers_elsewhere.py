@@ -175,6 +175,25 @@ def test_it_leaves_in_order_and_an_invitation_is_good_only_once(cluster: Cluster
     check_nothing_is_left(cluster)
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("prefix other", "the invitation is for the stack other"),
+        ("deadline 1", "the invitation is too old"),
+        ("code 0123", "the first machine has another version"),
+        ("setting PATH=/tmp", "unknown setting in the invitation: PATH=/tmp"),
+        ("anything else", "is not an invitation"),
+    ],
+)
+def test_an_invitation_that_does_not_fit_is_refused(cluster: Cluster, tmp_path: Path, line: str, says: str) -> None:
+    file = tmp_path / "invitation"
+    file.write_text(f"{cluster.copy.read_text()}{line}\n")
+    refused = cluster.second.run("./launch_celery_worker.sh", "--join", str(file), check=False)
+    assert refused.returncode == 1
+    assert says in refused.stderr.partition("\n")[0]
+    check_nothing_is_left(cluster)
+
+
 def check_nothing_is_left(cluster: Cluster) -> None:
     assert cluster.second.containers() == []
     assert not cluster.second.secrets.exists()
