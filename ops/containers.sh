@@ -83,7 +83,7 @@ up_to_date() { [[ $(label "$1" warren.spec) == "$(spec)" ]]; }
 # renew NAME: replace the container if it is not as described, and wait until it is healthy. The old one stops before
 # the new one starts, for the two would share a volume or a name at the broker; meanwhile the work waits in the ledger
 # and in the queues. If the new one fails, the old one takes its place again:
-#   NAME_new is made -> NAME becomes NAME_old and stops -> NAME_new becomes NAME, starts, is healthy -> NAME_old goes
+#   NAME_new is made -> NAME stops and becomes NAME_old -> NAME_new becomes NAME, starts, is healthy -> NAME_old goes
 renew() {
 	local name=$1
 	mend "$name"
@@ -94,8 +94,8 @@ renew() {
 		if container_exists "${name}_old"; then
 			remove "$name" # an interrupted run has made it, and nobody has seen it healthy
 		elif container_exists "$name"; then
+			docker stop "$name" >/dev/null # first: while one ends again and again, Docker does not rename it
 			rename "$name" "${name}_old"
-			docker stop "${name}_old" >/dev/null
 		fi
 		rename "${name}_new" "$name"
 	fi
@@ -112,6 +112,8 @@ put_back() {
 		rename "$1_old" "$1"
 		docker start "$1" >/dev/null
 		printf 'The earlier %s was started again.\n' "$1"
+	elif container_exists "$1"; then
+		docker start "$1" >/dev/null || true
 	fi
 	remove "$1_new"
 }

@@ -54,6 +54,17 @@ def test_a_new_container_that_fails_its_check_goes_and_the_old_one_works_on(stac
         answers.check(stack)
 
 
+def test_a_container_that_ends_again_and_again_is_replaced(stack: Stack) -> None:
+    stack.docker("rm", "--force", stack.beat)
+    options = (f"--name={stack.beat}", f"--label=warren.stack={stack.prefix}", f"--network={stack.network}")
+    stack.docker("run", "--detach", "--restart=unless-stopped", *options, "warren_base:trixie", "false")
+    wait_until(
+        lambda: stack.inspect(stack.beat)["State"]["Status"], 30, "it ends", lambda status: status == "restarting"
+    )
+    stack.run("./build.sh")
+    stack.wait_healthy(stack.beat)
+
+
 def test_after_the_owner_of_the_port_has_died_the_stack_is_reached_again(stack: Stack) -> None:
     restarts = stack.inspect(stack.port_container)["RestartCount"]
     stack.kill(stack.port_container)
