@@ -158,7 +158,7 @@ def pytest_runtest_makereport(
     """Add the last lines of each container's log to the report of a failed test."""
     report = yield
     stacks = {id(found): found for found in _stacks(item)}
-    for stack in stacks.values() if report.failed else ():
+    for stack in stacks.values() if report.failed and report.when != "teardown" else ():
         for container in stack.containers():
             report.sections.append((f"last lines of {container}", stack.logs(container, LOG_LINES)))
     return report

@@ -7,6 +7,7 @@ reach anything outside. That needs root and Linux.
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,8 +74,10 @@ class Machine:
     def die(self) -> None:
         """Lose the network first, so that nobody hears that connections end; then everything at once."""
         run(["ip", "-n", self.lan, "link", "set", self.port, "down"])
-        if self._process is not None:
-            self._process.kill()  # and the kernel kills the first process in there, and so all of them
+        if self._process is not None and self._process.poll() is None:
+            pid = self._process.pid
+            for first in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                os.kill(int(first), signal.SIGKILL)  # the kernel kills all others with it
             self._process.wait()
 
 
