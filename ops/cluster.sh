@@ -83,9 +83,23 @@ make_swarm() {
 # make_inner_network: nothing outside can reach it, and nothing in it can get out.
 make_inner_network() {
 	local options=(--internal)
-	if [[ -n $CLUSTER_ADDRESS ]]; then options+=(--driver overlay --attachable); fi
-	if [[ -n $CLUSTER_ADDRESS && $CLUSTER_ENCRYPTION == on ]]; then options+=(--opt encrypted); fi
-	make_network "$NETWORK" "${options[@]}"
+	if [[ -z $CLUSTER_ADDRESS ]]; then
+		make_network "$NETWORK" "${options[@]}"
+	elif ! docker network inspect "$NETWORK" >/dev/null 2>&1; then
+		options+=(--driver overlay --attachable)
+		if [[ $CLUSTER_ENCRYPTION == on ]]; then options+=(--opt encrypted); fi
+		make_network "$NETWORK" "${options[@]}"
+		wait_for_swarm
+	fi
+}
+
+# wait_for_swarm: for some moments after a network of the same name was removed, containers cannot join the new one.
+wait_for_swarm() {
+	local deadline=$((SECONDS + 30))
+	until docker run --rm --network "$NETWORK" "${PREFIX}_nginx" true; do
+		((SECONDS < deadline)) || die "the Swarm does not make the network $NETWORK" 'See: journalctl --unit docker   To try again: ./build.sh'
+		sleep 0.5
+	done
 }
 
 # remember_cluster: for later builds.
