@@ -169,9 +169,10 @@ invite() {
 	while [[ -z $came ]]; do
 		((EPOCHSECONDS < deadline)) || die 'nobody has joined in time' 'The invitation is void. Make another: ./launch_celery_worker.sh --invite'
 		sleep 0.5
-		came=$(docker node ls --quiet | grep --invert-match --line-regexp --fixed-strings "$members" | head --lines 1 || true)
+		# Its name is known a moment after its id.
+		came=$(docker node ls --format '{{.ID}} {{.Hostname}}' | grep --invert-match --fixed-strings "$members" | cut --delimiter ' ' --fields 2 || true)
 	done
-	printf '%s has joined. The invitation is used up.\n' "$(docker node inspect --format '{{.Description.Hostname}}' "$came")"
+	printf '%s has joined. The invitation is used up.\n' "$came"
 }
 
 end_invitation() {
