@@ -83,23 +83,9 @@ make_swarm() {
 # make_inner_network: nothing outside can reach it, and nothing in it can get out.
 make_inner_network() {
 	local options=(--internal)
-	if [[ -z $CLUSTER_ADDRESS ]]; then
-		make_network "$NETWORK" "${options[@]}"
-	elif ! docker network inspect "$NETWORK" >/dev/null 2>&1; then
-		options+=(--driver overlay --attachable)
-		if [[ $CLUSTER_ENCRYPTION == on ]]; then options+=(--opt encrypted); fi
-		make_network "$NETWORK" "${options[@]}"
-		wait_for_swarm
-	fi
-}
-
-# wait_for_swarm: for some moments after a network of the same name was removed, containers cannot join the new one.
-wait_for_swarm() {
-	local deadline=$((SECONDS + 30))
-	until docker run --rm --network "$NETWORK" "${PREFIX}_nginx" true; do
-		((SECONDS < deadline)) || die "the Swarm does not make the network $NETWORK" 'See: journalctl --unit docker   To try again: ./build.sh'
-		sleep 0.5
-	done
+	if [[ -n $CLUSTER_ADDRESS ]]; then options+=(--driver overlay --attachable); fi
+	if [[ -n $CLUSTER_ADDRESS && $CLUSTER_ENCRYPTION == on ]]; then options+=(--opt encrypted); fi
+	make_network "$NETWORK" "${options[@]}"
 }
 
 # remember_cluster: for later builds.
@@ -108,10 +94,17 @@ remember_cluster() { keep_if_given cluster "${CLUSTER_ADDRESS:+$CLUSTER_ADDRESS 
 # take_inner_network_away: stop what is in it, who accepts jobs first, and what they all use last. ./build.sh makes them
 # anew, for the other network.
 take_inner_network_away() {
+	local deadline
 	stop_role flask "${TOOLS[@]}"
 	stop_role rabbitmq
 	stop_role postgres
+	deadline=$((SECONDS + 30))
 	docker network rm "$NETWORK"
+	# The Swarm takes it away some moments later. Until then it would be taken for the new one.
+	while docker network inspect "$NETWORK" >/dev/null 2>&1; do
+		((SECONDS < deadline)) || die "Docker does not take the network $NETWORK away" 'To try again: ./build.sh'
+		sleep 0.2
+	done
 	if [[ -z $CLUSTER_ADDRESS ]]; then leave_swarm; fi
 }
 
