@@ -62,8 +62,8 @@ class Adviser:
     def __init__(self, limits: Limits, started_at: float) -> None:
         self._limits = limits
         self._started_at = started_at
-        # What was told last: the change that was to be made, and what hindered it.
-        self._change: tuple[int, tuple[str, ...]] = (0, ())
+        # What was told last: the change that was to be made (how many workers, whom to retire), and what hindered it.
+        self._change: tuple[int, tuple[str, ...]] | None = None
         self._trouble = ""
         _LEAST.set(limits.least)
         _MOST.set(limits.most)
@@ -82,24 +82,24 @@ class Adviser:
         wanted = count + decision.add - len(decision.retire)
         _LAST_LOOK.set(seen.at)
         _WANTED.set(wanted)
-        self._tell(seen.at, count, wanted, [*self._news(decision, trouble)])
+        self._tell(seen.at, count, wanted, [*self._news(decision, wanted, trouble)])
 
     def end(self) -> None:
         """Tell the ledger that this is the end."""
         with suppress(SQLAlchemyError), ledger().writing() as connection:
             autoscaler.ended(connection, self._started_at)
 
-    def _news(self, decision: Decision, trouble: str) -> Iterator[str]:
+    def _news(self, decision: Decision, wanted: int, trouble: str) -> Iterator[str]:
         """Yield what is new: what hinders, once for as long as it lasts, and a change, once until it is made."""
-        change = (decision.add, decision.retire)
-        reasons = [trouble, "" if any(change) else decision.why]
+        change = (wanted, tuple(decision.retire)) if decision.add or decision.retire else None
+        reasons = [trouble, decision.why if change is None else ""]
         for reason in filter(None, reasons):
             if reason != self._trouble:
                 self._trouble = reason
                 yield reason
         if not any(reasons):
             self._trouble = ""
-        if any(change) and change != self._change:
+        if change is not None and change != self._change:
             yield decision.why
         self._change = change
 

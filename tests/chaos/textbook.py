@@ -22,7 +22,6 @@ class Textbook(Stack):
         self.clear()
         self.run("bench/textbook/build.sh", timeout=BUILD_TIMEOUT)
 
-    def health(self, container: str) -> str:
-        """Return `healthy` if the container runs, because it has no healthcheck."""
-        state = self.inspect(container)["State"]
-        return "healthy" if state["Running"] else str(state["Status"])
+    def is_healthy(self, container: str) -> bool:
+        """Tell whether the container runs, because it has no healthcheck."""
+        return bool(self.inspect(container)["State"]["Running"])

@@ -140,7 +140,6 @@ def found_in_scripts(pattern: str) -> list[str]:
 @pytest.mark.parametrize(
     "pattern",
     [
-        pytest.param(r"docker swarm", id="5.1"),
         pytest.param(r"docker exec.* --privileged", id="5.23"),
         pytest.param(r"docker exec.* (--user|-u)\b", id="5.24"),
     ],
@@ -149,6 +148,11 @@ def test_no_script_does_this(pattern: str) -> None:
     assert len(SCRIPTS) > 20
     assert found_in_scripts(r"docker exec")
     assert found_in_scripts(pattern) == []
+
+
+def test_5_1_swarm_is_off_unless_workers_run_on_other_machines(engine: Any) -> None:
+    assert {line.partition(":")[0] for line in found_in_scripts(r"docker swarm")} == {"ops/cluster.sh"}
+    assert engine["Swarm"]["LocalNodeState"] == "inactive"
 
 
 # --- images -----------------------------------------------------------------------------------------------------------

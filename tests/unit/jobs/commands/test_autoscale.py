@@ -10,6 +10,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from jobs.commands import autoscale
+from jobs.commands.autoscale import Adviser
+from jobs.commands.autoscale_policy import Limits
 from jobs.ledger import autoscaler, moves, samples, workers
 from jobs.ledger.autoscaler import Autoscaler
 from jobs.ledger.database import Ledger
@@ -99,6 +101,19 @@ def test_the_ledger_is_told_how_it_stands_and_each_new_line_once(ledger: Ledger,
     ask("\t", f"\t{most}", f"\t{most}", most=1)
     with ledger.reading() as connection:
         assert [line.text for line in autoscaler.lines(connection)] == [most, away, more]
+
+
+def test_two_additions_of_the_same_size_are_told_one_by_one(ledger: Ledger, ask: Ask) -> None:
+    register(ledger, "first")
+    record(ledger, backlog=304, workers=1)
+    adviser = Adviser(Limits(queues=("heavy",), least=1, most=3, wait=15, cooldown=60), time.time())
+    adviser.advise("")
+    register(ledger, "w2")
+    adviser.advise("w2")
+    adviser.advise("w2")
+    with ledger.reading() as connection:
+        told = [line.text.partition(":")[0] for line in autoscaler.lines(connection)]
+    assert told == ["2 -> 3 workers", "1 -> 2 workers"]
 
 
 def test_the_ledger_keeps_the_last_lines_and_the_last_autoscaler(ledger: Ledger) -> None:
