@@ -139,8 +139,11 @@ class Stack:
         return run(["docker", "exec", container, *command], env=self.env, check=False).returncode == 0
 
     def wait_healthy(self, *containers: str, timeout: float = 60) -> None:
-        """Wait until the containers (all by default) are healthy."""
-        for container in containers or self.containers():
+        """Wait until the containers (all by default) are healthy, and Nginx has found Flask, if that is one of them."""
+        names = set(containers or self.containers())
+        # The check of Nginx looks where Flask is now. So it comes last.
+        last = {self.nginx} & set(self.containers()) if self.flask in names else set()
+        for container in [*sorted(names - last), *last]:
             wait_until(partial(self.is_healthy, container), timeout, f"{container} is healthy")
 
     def kill(self, *containers: str) -> None:
