@@ -103,7 +103,8 @@ def remove(connection: Connection, seqs: Collection[int]) -> None:
 
 
 def begin_anew(connection: Connection) -> None:
-    """Note all blocks as not indexed, in a ledger that has got its jobs just now, and none of their words."""
+    """Forget all words, and note all blocks as not indexed, in a ledger that has got its jobs just now."""
+    connection.execute(delete(job_words))
     connection.execute(insert(search_gap).from_select([search_gap.c.block], select(_BLOCK_OF).distinct()))
 
 

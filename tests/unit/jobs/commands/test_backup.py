@@ -15,12 +15,15 @@ from typing import IO
 
 import pysqlite3.dbapi2
 import pytest
+from sqlalchemy import update
 
 from jobs.commands import backup, migrate, restore
 from jobs.commands.backup import BadBackup
-from jobs.ledger import attempts, moves, queries, workers
+from jobs.ledger import attempts, moves, queries, search, words, workers
 from jobs.ledger.database import Ledger
 from jobs.ledger.records import NewJob, Outcome
+from jobs.ledger.schema import job
+from jobs.question import read
 from jobs.states import State
 from tests.support.databases import on_postgresql
 from tests.support.old_ledger import REVISIONS, UNFINISHED, fill
@@ -333,6 +336,33 @@ def test_a_ledger_in_postgresql_comes_back_there_and_in_a_file(
         assert found.keys() == {done.id, waiting.id}
         assert (found[done.id].state, found[done.id].result) == (State.SUCCESS, "It is done.")
     add(place, later)  # it goes on from there
+
+
+@on_postgresql
+def test_the_words_of_jobs_are_indexed_anew_in_postgresql(
+    ledger: Ledger, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "SETTLE", 0)
+    place.ledger.dispose()
+    place.ledger = ledger
+
+    def end_some(kind: str) -> None:
+        jobs = [heavy() for _ in range(2 * words.BLOCK)]
+        add(place, *jobs)
+        with ledger.writing() as connection:
+            connection.execute(update(job).values(state="SUCCESS", ended_at=time.time(), result=kind))
+
+    end_some("earlier")
+    made = place.back_up()
+    end_some("later")
+    words.fill(ledger, 10)
+    with made.open("rb") as stream:
+        restore.prepare(stream, tmp_path / "restore")
+    restore.replace_ledger(tmp_path / "restore", ledger)
+    words.fill(ledger, 10)
+    with ledger.reading() as connection:
+        for kind, count in (("earlier", 2 * words.BLOCK), ("later", 0)):
+            assert len(search.page(connection, read(kind), limit=100, budget=60).jobs) == count
 
 
 # --- what is no good --------------------------------------------------------------------------------------------------
