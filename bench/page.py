@@ -62,13 +62,10 @@ def main() -> int:
             for _ in range(VISITS):
                 size, view = first_visit(browser, arguments.url)
                 views.append(view)
-            print(
-                f"  {size / 1000:.0f} kB, compressed as they were sent; last first view {views[-1]:.0f} ms", flush=True
-            )
+            print(f"  {size / 1000:.0f} kB as sent, last first view {views[-1]:.0f} ms", flush=True)
             for rate in (0, arguments.rate):
-                print(
-                    f"  {rate:g} jobs per second: {frames(browser, arguments.url, rate, arguments.seconds)}", flush=True
-                )
+                seen = frames(browser, arguments.url, rate, arguments.seconds)
+                print(f"  {rate:g} jobs per second: {seen}", flush=True)
         browser.close()
     print(f"\nfirst view of a phone that is {SLOWER} times slower, of {len(views)} visits:")
     print(f"median {statistics.median(views):.0f} ms, longest {max(views):.0f} ms")

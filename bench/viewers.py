@@ -76,8 +76,16 @@ async def requests(host: str, port: int, rate: float, seconds: float) -> list[fl
     head = f"POST /flask/heavy HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
     times: list[float] = []
 
+    async def connected() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while idle.qsize():
+            reader, writer = idle.get_nowait()
+            if not reader.at_eof():  # the server closes what was not used for long
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(host, port)
+
     async def one(due: float) -> None:
-        reader, writer = idle.get_nowait() if idle.qsize() else await asyncio.open_connection(host, port)
+        reader, writer = await connected()
         writer.write(head + BODY)
         answer = await reader.readuntil(b"\r\n\r\n")
         if not answer.startswith(b"HTTP/1.1 202"):
