@@ -46,7 +46,7 @@ def main() -> int:
     """Measure and print; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
-    parser.add_argument("--rate", type=float, default=167)
+    parser.add_argument("--rate", type=float, default=84)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
