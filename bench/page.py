@@ -1,22 +1,17 @@
 """Measures the dashboard in a browser: see ``bench/page``."""
 
-import argparse
 import asyncio
 import statistics
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
-from bench.viewers import host_and_port, requests
-from tests.browser.support import OPTIONS, find_chromium
+from bench.viewers import host_and_port, parser_of_runs, requests
+from tests.browser.support import DESKTOP, OPTIONS, PHONE, find_chromium
 
 #: A phone of the middle class is about four times slower than a desktop (Lighthouse simulates one in the same way).
 SLOWER = 4
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1440, "height": 900}
 #: How many times a round opens the page on the phone.
 VISITS = 5
 
@@ -44,11 +39,8 @@ WATCH_FRAMES = """
 
 def main() -> int:
     """Measure and print; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--rate", type=float, default=84)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser = parser_of_runs(__doc__)
+    parser.set_defaults(rate=84, seconds=60, rounds=2)
     arguments = parser.parse_args()
     program = find_chromium()
     if program is None:
@@ -59,10 +51,10 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=program, args=list(OPTIONS))
         for number in range(arguments.rounds):
             print(f"round {number + 1}")
-            for _ in range(VISITS):
-                size, view = first_visit(browser, arguments.url)
-                views.append(view)
-            print(f"  {size / 1000:.0f} kB as sent, last first view {views[-1]:.0f} ms", flush=True)
+            visits = [first_visit(browser, arguments.url) for _ in range(VISITS)]
+            views += (view for _, view in visits)
+            size, view = visits[0]
+            print(f"  {size / 1000:.0f} kB as sent, first view {view:.0f} ms", flush=True)
             for rate in (0, arguments.rate):
                 seen = frames(browser, arguments.url, rate, arguments.seconds)
                 print(f"  {rate:g} jobs per second: {seen}", flush=True)
@@ -72,19 +64,9 @@ def main() -> int:
     return 0
 
 
-@contextmanager
-def opened(browser: Browser, url: str, size: dict[str, int]) -> Iterator[Page]:
-    """Yield a page of a browser that has never been here."""
-    context = browser.new_context(base_url=url, viewport={"width": size["width"], "height": size["height"]})
-    try:
-        yield context.new_page()
-    finally:
-        context.close()
-
-
 def first_visit(browser: Browser, url: str) -> tuple[int, float]:
     """Open the dashboard on a slow phone. Return the bytes that came, and the ms until something was to be seen."""
-    with opened(browser, url, PHONE) as page:
+    with browser.new_page(base_url=url, viewport=PHONE) as page:
         received: list[float] = []
         devtools = page.context.new_cdp_session(page)
         devtools.on("Network.loadingFinished", lambda event: received.append(event["encodedDataLength"]))
@@ -97,20 +79,16 @@ def first_visit(browser: Browser, url: str) -> tuple[int, float]:
 
 def frames(browser: Browser, url: str, rate: float, seconds: float) -> str:
     """Watch the dashboard while `rate` jobs per second come and go. Return what was seen."""
-    with opened(browser, url, DESKTOP) as page:
+    with browser.new_page(base_url=url, viewport=DESKTOP) as page, ThreadPoolExecutor(1) as pool:
         page.goto("/flask")
         page.locator("#jobs").wait_for()
         page.evaluate(WATCH_FRAMES)
-        times: list[float] = []
-        load = threading.Thread(
-            target=lambda: times.extend(asyncio.run(requests(*host_and_port(url), rate, seconds))) if rate else None
-        )
-        load.start()
+        load = pool.submit(lambda: asyncio.run(requests(*host_and_port(url), rate, seconds)))
         page.wait_for_timeout(seconds * 1000)
-        load.join()
+        jobs = len(load.result())
         seen = page.evaluate("window.seen")
     return (
-        f"{len(times)} jobs, {seen['changes']} changes of the list, {seen['frames'] / seconds:.0f} frames per second,"
+        f"{jobs} jobs, {seen['changes']} changes of the list, {seen['frames'] / seconds:.0f} frames per second,"
         f" longest {seen['longest']:.0f} ms, {seen['over100']} over 100 ms"
     )
 

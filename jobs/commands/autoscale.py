@@ -91,7 +91,7 @@ class Adviser:
 
     def _news(self, decision: Decision, wanted: int, trouble: str) -> Iterator[str]:
         """Yield what is new: what hinders, once for as long as it lasts, and a change, once until it is made."""
-        change = (wanted, tuple(decision.retire)) if decision.add or decision.retire else None
+        change = (wanted, decision.retire) if decision.add or decision.retire else None
         reasons = [trouble, decision.why if change is None else ""]
         for reason in filter(None, reasons):
             if reason != self._trouble:
