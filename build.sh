@@ -25,10 +25,13 @@ source "$WARREN_DIR/ops/tools.sh"
 source "$WARREN_DIR/ops/tls.sh"
 # shellcheck source=ops/cluster.sh
 source "$WARREN_DIR/ops/cluster.sh"
+# shellcheck source=ops/nodes.sh
+source "$WARREN_DIR/ops/nodes.sh"
 
 usage() {
 	cat <<-HELP
-		Usage: ./build.sh [--install] [--refresh] [--take-over] [--cluster ADDRESS|--no-cluster]
+		Usage: ./build.sh [--install] [--refresh] [--take-over]
+		                  [--cluster ADDRESS|--cluster ADDRESS,ADDRESS,ADDRESS --node N|--no-cluster]
 
 		Builds the images, creates networks, volume and secrets, starts the containers in order, waits until
 		each is healthy and runs one job through all of them. Run it again after any change: it renews what
@@ -40,6 +43,8 @@ usage() {
 		               networks and broker data are removed; its ledger and its secrets stay where they are
 		  --cluster ADDRESS  let workers on other machines join, who reach this one at ADDRESS. Needs PostgreSQL. Once said, it
 		               stays so. Where the network changes, requests are answered 503 for some seconds; no job is lost
+		  --cluster ADDRESS,ADDRESS,ADDRESS --node N  be number N of three machines, any one of which may die. To be said on each of
+		               them, on number 1 first. Each has all parts of the stack, and clients may ask any of them
 		  --no-cluster be a stack of one machine again
 
 		Settings come from settings.sh; each can be given for one run: PORT=8010 ./build.sh
@@ -48,7 +53,7 @@ usage() {
 
 main() {
 	help_if_asked "$@"
-	local install=false refresh=false sboms refused=''
+	local install=false refresh=false sboms refused='' number=''
 	take_over=false
 	while (($#)); do
 		case $1 in
@@ -59,12 +64,17 @@ main() {
 			CLUSTER_ADDRESS=${2:-nothing}
 			shift $(($# > 1))
 			;;
+		--node)
+			number=${2:-nothing}
+			shift $(($# > 1))
+			;;
 		--no-cluster) CLUSTER_ADDRESS='' CLUSTER_ENCRYPTION=on ;;
 		*) die "unknown argument: $1" 'See: ./build.sh --help' ;;
 		esac
 		shift
 	done
 	if [[ $install == true ]]; then install_and_start_docker; fi
+	if [[ -n $number || $CLUSTER_ADDRESS == *,* ]]; then choose_node "$CLUSTER_ADDRESS" "${number:-nothing}"; fi
 	preflight
 	if [[ $take_over == false ]]; then check_home; fi
 	trap 'stop_steps; exit 130' INT TERM
@@ -84,6 +94,10 @@ main() {
 	fi
 	step 'networks, volumes, secrets' make_surroundings
 	if [[ $TLS == on ]]; then step 'certificate' bring_certificate; fi
+	if [[ -n $NODE ]]; then
+		if [[ $NODE == 1 ]]; then await_nodes; fi
+		step "$ETCD_CONTAINER" start_etcd
+	fi
 	if own_postgres; then step "$POSTGRES_CONTAINER" start_postgres; fi
 	step 'schema of the ledger' migrate
 	if [[ $take_over == true ]]; then replace_other_home; fi
@@ -148,6 +162,10 @@ build_images() {
 		step "image ${PREFIX}_rabbitmq" build_image rabbitmq
 		step "image ${PREFIX}_nginx" build_image nginx
 		if own_postgres; then step "image ${PREFIX}_postgres" build_image postgres; fi
+		if [[ -n $NODE ]]; then
+			step "image ${PREFIX}_patroni" build_image patroni
+			step "image ${PREFIX}_etcd" build_image etcd
+		fi
 	} &
 	all_of "$python" $!
 	for tool in $(started_tools); do build_tool "$tool"; done
@@ -168,11 +186,12 @@ make_surroundings() {
 }
 
 make_networks_and_volumes() {
-	make_inner_network
+	make_inner_networks
 	make_network "$FRONT_NETWORK"
 	docker volume create "${STACK_LABELS[@]}" "$RABBITMQ_VOLUME"
 	docker volume create "${STACK_LABELS[@]}" "$PORT_VOLUME"
 	if own_postgres; then claim "$POSTGRES_VOLUME"; fi
+	if [[ -n $NODE ]]; then docker volume create "${STACK_LABELS[@]}" "$ETCD_VOLUME"; fi
 }
 
 # replace_other_home: remove what another folder of the project has made under this name. Its jobs are in its ledger,
@@ -281,9 +300,10 @@ choose_smoke_job() {
 # With login it takes a token, which is revoked at the end; one that an interrupted run has left expires.
 smoke_check() {
 	if [[ $AUTH == on ]]; then
-		people tokens revoke build >/dev/null 2>&1 || true
-		http_headers="Authorization: Bearer $(people tokens add build --days 0.01 2>/dev/null)\r\n"
-		trap 'people tokens revoke build' EXIT
+		token=build${NODE:+_$NODE}
+		people tokens revoke "$token" >/dev/null 2>&1 || true
+		http_headers="Authorization: Bearer $(people tokens add "$token" --days 0.01 2>/dev/null)\r\n"
+		trap 'people tokens revoke "$token"' EXIT
 	fi
 	check_published
 	run_smoke_job

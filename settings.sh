@@ -79,6 +79,7 @@ RABBITMQ_MEMORY=${RABBITMQ_MEMORY:-768m}
 CELERY_MEMORY=${CELERY_MEMORY:-512m}
 BEAT_MEMORY=${BEAT_MEMORY:-192m}
 POSTGRES_MEMORY=${POSTGRES_MEMORY:-512m}
+ETCD_MEMORY=${ETCD_MEMORY:-192m}
 PROMETHEUS_MEMORY=${PROMETHEUS_MEMORY:-256m}
 FLOWER_MEMORY=${FLOWER_MEMORY:-256m}
 CELERY_CPU_SHARES=${CELERY_CPU_SHARES:-128}       # against 1024 of every other container, where processors are scarce
@@ -92,14 +93,17 @@ HEALTH_TIMEOUT=${HEALTH_TIMEOUT:-120}             # seconds a container may take
 BASE=${BASE_IMAGE:-warren_base:trixie} # what the Dockerfiles start FROM; a made one serves all prefixes
 NETWORK=${PREFIX}_network              # the whole system; --internal
 FRONT_NETWORK=${PREFIX}_front_network  # Nginx and Flask; workers and beat only if they send mail or notices
+KEEPER_NETWORK=${PREFIX}_keeper_network # PostgreSQL and etcd, where three machines keep each other's place; --internal
 RABBITMQ_VOLUME=${PREFIX}_rabbitmq_data
 POSTGRES_VOLUME=${PREFIX}_postgres_data
+ETCD_VOLUME=${PREFIX}_etcd_data
 PORT_VOLUME=${PREFIX}_port # through it Nginx gets the published port
 PORT_CONTAINER=${PREFIX}_port_container
 PROMETHEUS_VOLUME=${PREFIX}_prometheus_data
 NGINX_CONTAINER=${PREFIX}_nginx_container
 FLASK_CONTAINER=${PREFIX}_flask_container
 POSTGRES_CONTAINER=${PREFIX}_postgres_container
+ETCD_CONTAINER=${PREFIX}_etcd_container
 RABBITMQ_CONTAINER=${PREFIX}_rabbitmq_container
 CELERY_CONTAINER=${PREFIX}_celery_container
 BEAT_CONTAINER=${PREFIX}_beat_container
@@ -121,12 +125,29 @@ if [[ -z $AUTH ]]; then
 	if on_loopback && [[ ! -e $SECRETS_DIR/session_keys ]]; then AUTH=off; fi
 fi
 
+# More machines than one: ops/cluster.sh writes this file. It has the address at which others reach this machine, and who
+# made the Swarm. If it is one of three (ops/nodes.sh), also its number, its name, and the addresses of all.
+CLUSTER_ADDRESS='' encryption=on SWARM=found NODE='' HOST='' NODES=''
+if [[ -r $SECRETS_DIR/cluster ]]; then read -r CLUSTER_ADDRESS encryption SWARM NODE HOST NODES <"$SECRETS_DIR/cluster"; fi
+: "${CLUSTER_ENCRYPTION:=$encryption}"
+
+# of_node ROLE [NUMBER]: the name by which all machines know that container of the machine with this number.
+of_node() { printf '%s_%s_%s' "$PREFIX" "$1" "${2:-$NODE}"; }
+
+# be_a_node: what is named otherwise, if this is one of three machines.
+be_a_node() {
+	CELERY_CONTAINER=${PREFIX}_celery_container_$HOST
+	POSTGRES_HOST=$(of_node postgres 1),$(of_node postgres 2),$(of_node postgres 3)
+}
+POSTGRES_HOST=$POSTGRES_CONTAINER # where the ledger is, if it is in a PostgreSQL of the stack
+if [[ -n $NODE ]]; then be_a_node; fi
+
 # The ledger stays where the last build.sh has put it: an empty one in its place would look as if all jobs were gone.
 # After this, LEDGER says which kind it is. DATABASE_URL is empty if it is the stack's own PostgreSQL, whose address follows
 # from its password (see ops/secrets.sh).
 LEDGER_BEFORE=
 if [[ -r $SECRETS_DIR/database_url ]]; then LEDGER_BEFORE=$(<"$SECRETS_DIR/database_url"); fi
-if [[ -z $LEDGER && -z $DATABASE_URL && $LEDGER_BEFORE != *"@$POSTGRES_CONTAINER/"* ]]; then DATABASE_URL=$LEDGER_BEFORE; fi
+if [[ -z $LEDGER && -z $DATABASE_URL && $LEDGER_BEFORE != *"@$POSTGRES_HOST/"* ]]; then DATABASE_URL=$LEDGER_BEFORE; fi
 if [[ -z $LEDGER ]]; then
 	LEDGER=postgresql
 	if [[ $DATABASE_URL == sqlite:* || -z $DATABASE_URL$LEDGER_BEFORE ]]; then LEDGER=sqlite; fi
@@ -159,12 +180,7 @@ WARREN_UID=$EUID
 WARREN_GID=$(id --group)
 if [[ $EUID -eq 0 ]]; then WARREN_UID=10001 WARREN_GID=10001; fi
 
-# More machines than one: ops/cluster.sh writes these files. The first machine keeps the address at which others reach it,
-# and who made the Swarm.
-CLUSTER_ADDRESS='' encryption=on SWARM=found
-if [[ -r $SECRETS_DIR/cluster ]]; then read -r CLUSTER_ADDRESS encryption SWARM <"$SECRETS_DIR/cluster"; fi
-: "${CLUSTER_ENCRYPTION:=$encryption}"
-# Another one keeps what it was told by the first, which counts more than what is above.
+# Another machine than the first keeps what it was told by that, which counts more than what is above.
 MACHINE='' MANAGER='' NOTICES=''
 if [[ -r $SECRETS_DIR/joined ]]; then
 	while IFS='=' read -r name value; do printf -v "$name" '%s' "$value"; done <"$SECRETS_DIR/joined"

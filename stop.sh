@@ -32,7 +32,7 @@ main() {
 	refuse_elsewhere
 	if [[ $* == --purge ]]; then
 		CLUSTER_ADDRESS=''
-		check_nobody_is_cut_off
+		if [[ -z $NODE ]]; then check_nobody_is_cut_off; fi
 	fi
 	if [[ -z ${1:-} && -z $(containers_of) && -z $(networks_of) ]]; then
 		echo "Nothing of the stack $PREFIX is there."
@@ -55,14 +55,14 @@ purge() {
 	fi
 	leave_swarm
 	step "volumes $RABBITMQ_VOLUME $PORT_VOLUME" docker volume rm --force "$RABBITMQ_VOLUME" "$PORT_VOLUME"
-	for volume in "$PROMETHEUS_VOLUME" "$POSTGRES_VOLUME"; do
+	for volume in "$PROMETHEUS_VOLUME" "$POSTGRES_VOLUME" "$ETCD_VOLUME"; do
 		if [[ -n $(files_in "$volume") ]]; then step "volume $volume" docker volume rm "$volume"; fi
 	done
 	purge_place 'exported files' "$EXPORTS_DIR" '*.csv' '*.part'
 	purge_place 'ledger' "$DB_DIR" 'backend.db*'
 	rm -rf "$SBOM_DIR"
 	purge_place 'secrets' "$SECRETS_DIR" '*_password' rabbitmq_definitions.json 'database_url*' smtp_url 'notify_*' session_keys tools \
-		'authority.*' tls cluster 'invitation*'
+		'authority.*' tls cluster erlang_cookie 'invitation*'
 }
 
 # purge_place WHAT FOLDER_OR_VOLUME PATTERN...: remove the files that match, or the volume, if they are this stack's.

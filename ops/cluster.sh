@@ -28,8 +28,7 @@ check_cluster() {
 		die "CLUSTER_ENCRYPTION=$CLUSTER_ENCRYPTION is neither on nor off" 'Correct CLUSTER_ENCRYPTION, or unset it.'
 	check_nobody_is_cut_off
 	if [[ -z $CLUSTER_ADDRESS ]]; then return; fi
-	[[ $CLUSTER_ADDRESS =~ ^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$ ]] || die "--cluster needs an address of this machine, not: $CLUSTER_ADDRESS" \
-		'Give the IPv4 address at which the other machines reach this one. Yours are: '"$(hostname --all-ip-addresses || true)"
+	check_address "$CLUSTER_ADDRESS"
 	[[ $LEDGER == postgresql ]] || die 'workers on other machines need PostgreSQL: the file of SQLite cannot be shared' \
 		'To take the jobs of this stack along: ops/move_ledger.sh   A new stack begins with it: LEDGER=postgresql ./build.sh --cluster ...'
 	read -r state here < <(docker info --format '{{.Swarm.LocalNodeState}} {{.Swarm.NodeAddr}}')
@@ -42,6 +41,12 @@ check_cluster() {
 		;;
 	*) die "the Swarm of this engine is $state" 'See: docker info   and: journalctl --unit docker' ;;
 	esac
+}
+
+# check_address ADDRESS
+check_address() {
+	[[ $1 =~ ^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$ ]] || die "--cluster needs an address of this machine, not: $1" \
+		'Give the IPv4 address at which the other machines reach this one. Yours are: '"$(hostname --all-ip-addresses || true)"
 }
 
 is_manager() { [[ $(docker info --format '{{.Swarm.ControlAvailable}}') == true ]]; }
@@ -75,21 +80,27 @@ inner_network_fits() {
 	[[ $found == "$(inner_network)" ]]
 }
 
-# make_swarm: of this one machine, for now.
+# make_swarm: of this one machine, for now; or join that of the first of three.
 make_swarm() {
-	if ! is_manager; then docker swarm init --advertise-addr "$CLUSTER_ADDRESS" --listen-addr "$CLUSTER_ADDRESS:2377"; fi
+	if is_manager; then return; fi
+	if [[ -n $NODE && $NODE != 1 ]]; then
+		join_nodes
+	else
+		docker swarm init --advertise-addr "$CLUSTER_ADDRESS" --listen-addr "$CLUSTER_ADDRESS:2377"
+	fi
 }
 
-# make_inner_network: nothing outside can reach it, and nothing in it can get out.
-make_inner_network() {
+# make_inner_networks: nothing outside can reach them, and nothing in them can get out.
+make_inner_networks() {
 	local options=(--internal)
 	if [[ -n $CLUSTER_ADDRESS ]]; then options+=(--driver overlay --attachable); fi
 	if [[ -n $CLUSTER_ADDRESS && $CLUSTER_ENCRYPTION == on ]]; then options+=(--opt encrypted); fi
 	make_network "$NETWORK" "${options[@]}"
+	if [[ -n $NODE ]]; then make_network "$KEEPER_NETWORK" "${options[@]}"; fi
 }
 
 # remember_cluster: for later builds.
-remember_cluster() { keep_if_given cluster "${CLUSTER_ADDRESS:+$CLUSTER_ADDRESS $CLUSTER_ENCRYPTION $SWARM}"; }
+remember_cluster() { keep_if_given cluster "${CLUSTER_ADDRESS:+$CLUSTER_ADDRESS $CLUSTER_ENCRYPTION $SWARM${NODE:+ $NODE $HOST $NODES}}"; }
 
 # take_inner_network_away: stop what is in it, who accepts jobs first, and what they all use last. ./build.sh makes them
 # anew, for the other network.
@@ -118,16 +129,20 @@ stop_role() {
 
 # leave_swarm: of the first machine, if it has made the Swarm.
 leave_swarm() {
-	if [[ $SWARM == made ]] && is_manager; then docker swarm leave --force; fi
+	if [[ $SWARM != made ]] || ! is_manager; then return; fi
+	# One of three tells the others first, unless it is the last one.
+	if [[ -n $NODE ]]; then docker node demote self >/dev/null 2>&1 || true; fi
+	docker swarm leave --force
 }
 
 # tell_of_machines: what build.sh says at its end.
 tell_of_machines() {
 	local others
 	if [[ -z $CLUSTER_ADDRESS ]]; then return; fi
+	if [[ -n $NODE ]]; then tell_of_nodes; fi
 	printf '\nOther machines can join: ./launch_celery_worker.sh --invite\n'
 	others=$(other_machines)
-	if [[ -n $others ]]; then
+	if [[ -n $others && -z $NODE ]]; then
 		printf 'Their workers stay as they are, with the version and the settings they have: %s\n' "${others//$'\n'/, }"
 	fi
 	if [[ $CLUSTER_ENCRYPTION == off ]]; then
@@ -144,7 +159,7 @@ invite() {
 	require_running "$CELERY_CONTAINER"
 	check_home
 	take_lock invitation || die 'another invitation is open' 'Wait until it is over, or end it with Ctrl-C.'
-	trap end_invitation EXIT
+	trap 'end_invitation worker' EXIT
 	trap 'exit 130' INT TERM
 	docker swarm join-token --quiet --rotate worker >/dev/null # of an invitation whose end was cut off
 	members=$(docker node ls --quiet)
@@ -168,9 +183,10 @@ invite() {
 	printf '%s has joined. The invitation is used up.\n' "$came"
 }
 
+# end_invitation ROLE: its token, to join as a worker or a manager of the Swarm, is worth nothing any more.
 end_invitation() {
 	rm -f "$SECRETS_DIR"/invitation{,.part}
-	docker swarm join-token --quiet --rotate worker >/dev/null
+	docker swarm join-token --quiet --rotate "$1" >/dev/null
 }
 
 # invitation DEADLINE: all that a machine has to know, one thing per line.

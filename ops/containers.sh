@@ -172,13 +172,29 @@ tell_nginx() {
 # teach_rabbitmq: let the running broker know the definitions on standard input. So no change of them needs a restart.
 teach_rabbitmq() { docker exec --interactive "$RABBITMQ_CONTAINER" learn_definitions; }
 
+start_etcd() {
+	describe_etcd
+	renew "$ETCD_CONTAINER"
+}
+
 start_postgres() {
 	local user
 	describe_postgres
 	renew "$POSTGRES_CONTAINER"
 	user=$(newest_user ledger)
+	if [[ -n $NODE ]]; then wait_for_place "$user"; fi
+	# What the one that leads has learned, the others know.
+	if [[ -n $NODE ]] && ! leads; then return; fi
 	teach_postgres "$user" "$(<"$SECRETS_DIR/${user}_password")"
 }
+
+# wait_for_place USER: until this PostgreSQL leads and another one follows it, or it follows and has this user.
+wait_for_place() {
+	wait_for "$HEALTH_TIMEOUT" "a place for $POSTGRES_CONTAINER among the three" docker exec "$POSTGRES_CONTAINER" has_place "$1"
+}
+
+# leads: is it this PostgreSQL that can be changed?
+leads() { [[ $(docker exec "$POSTGRES_CONTAINER" psql --tuples-only --no-align --command 'SELECT pg_is_in_recovery()') == f ]]; }
 
 # teach_postgres USER PASSWORD: let the running PostgreSQL know this user of the ledger. May be said again.
 teach_postgres() { docker exec --interactive "$POSTGRES_CONTAINER" know_user <<<"$1 $2"; }
@@ -233,6 +249,7 @@ remove_containers() {
 	remove_role rabbitmq
 	remove_role migrate backup restore move probe openssl
 	remove_role postgres
+	remove_role etcd
 }
 
 # remove_role ROLE...: all containers of these roles at once; `docker stop` with many names does not wait for each.
@@ -251,17 +268,19 @@ stop_and_remove() {
 
 # make_network NAME ARGUMENT...
 make_network() {
-	local name=$1
+	local name=$1 labels=("${STACK_LABELS[@]}")
 	shift
+	# All machines see an overlay, and the folder may have another name on each.
+	if [[ " $* " == *' overlay '* ]]; then labels=(--label "warren.stack=$PREFIX"); fi
 	if ! docker network inspect "$name" >/dev/null 2>&1; then
-		docker network create "${STACK_LABELS[@]}" "$@" "$name"
+		docker network create "${labels[@]}" "$@" "$name"
 	fi
 }
 
 # remove_networks: but an overlay stays if it is to be used again, for workers on other machines are in it.
 remove_networks() {
 	local names
-	mapfile -t names < <(networks_of | if [[ -n $CLUSTER_ADDRESS ]]; then grep --invert-match --line-regexp --fixed-strings "$NETWORK"; else cat; fi)
+	mapfile -t names < <(networks_of | if [[ -n $CLUSTER_ADDRESS ]]; then grep --invert-match --line-regexp --fixed-strings --regexp "$NETWORK" --regexp "$KEEPER_NETWORK"; else cat; fi)
 	if [[ ${#names[@]} -gt 0 ]]; then step "${names[*]}" docker network rm "${names[@]}"; fi
 }
 
@@ -282,6 +301,16 @@ wait_healthy() {
 	docker logs --tail 15 "$1" 2>&1
 	die "$1 is not healthy after $((HEALTH_TIMEOUT - deadline + SECONDS)) s: $(how_it_is "$1")" \
 		"Its last lines are above."
+}
+
+# wait_for SECONDS WHAT COMMAND...: until the command succeeds.
+wait_for() {
+	local deadline=$((SECONDS + $1)) what=$2
+	shift 2
+	while ! "$@" >/dev/null 2>&1; do
+		((SECONDS < deadline)) || die "there is no $what" "Asked for by: $*"
+		sleep 0.5
+	done
 }
 
 # how_it_is NAME: its state in a few words.

@@ -81,12 +81,22 @@ pass() {
 }
 
 describe_rabbitmq() {
-	local memory
+	local memory name=$RABBITMQ_CONTAINER
 	memory=$(numfmt --from=iec "${RABBITMQ_MEMORY^^}")
 	describe rabbitmq rabbitmq "$RABBITMQ_MEMORY" "$NETWORK"
+	if [[ -n $NODE ]]; then
+		name=$(of_node rabbitmq)
+		arguments+=(
+			--network-alias "$name"
+			--env "RABBITMQ_1=$(of_node rabbitmq 1)" --env "RABBITMQ_2=$(of_node rabbitmq 2)" --env "RABBITMQ_3=$(of_node rabbitmq 3)"
+			--env RABBITMQ_CONFIG_FILES=/etc/rabbitmq/three_machines.conf
+			# By it the three know each other.
+			--mount "type=bind,source=$SECRETS_DIR/erlang_cookie,target=/var/lib/rabbitmq/.erlang.cookie,readonly"
+		)
+	fi
 	arguments+=(
 		# The data belongs to the node rabbit@HOSTNAME, so the name must stay.
-		--hostname "$RABBITMQ_CONTAINER"
+		--hostname "$name"
 		--volume "$RABBITMQ_VOLUME:/var/lib/rabbitmq"
 		--env "RABBITMQ_WATERMARK=$((memory * 6 / 10))"
 	)
@@ -98,12 +108,37 @@ describe_postgres() {
 	local memory
 	memory=$(numfmt --from=iec "${POSTGRES_MEMORY^^}")
 	describe postgres postgres "$POSTGRES_MEMORY" "$NETWORK"
+	if [[ -n $NODE ]]; then lead_or_follow; fi
 	arguments+=(
 		--volume "$POSTGRES_VOLUME:/var/lib/postgresql"
 		--pids-limit "$((POSTGRES_CONNECTIONS + 32))" # a process for each connection, and some of its own
 		--env "POSTGRES_CONNECTIONS=$POSTGRES_CONNECTIONS"
 		--env "SHARED_BUFFERS_MB=$((memory / 4 / 1024 / 1024))"
 	)
+}
+
+# lead_or_follow: it is one of three, and Patroni decides which one leads.
+lead_or_follow() {
+	local name
+	name=$(of_node postgres)
+	image=${PREFIX}_patroni second_network=$KEEPER_NETWORK
+	arguments+=(--network-alias "$name")
+	secret replication_password replication_password
+	secret rewind_password rewind_password
+	secret patroni_password patroni_password
+	command=(start "$name" "$(of_node etcd 1):2379,$(of_node etcd 2):2379,$(of_node etcd 3):2379")
+}
+
+describe_etcd() {
+	local number name members=()
+	for number in 1 2 3; do
+		name=$(of_node etcd "$number")
+		members+=("$name=http://$name:2380")
+	done
+	name=$(of_node etcd)
+	describe etcd etcd "$ETCD_MEMORY" "$KEEPER_NETWORK"
+	arguments+=(--network-alias "$name" --volume "$ETCD_VOLUME:/var/lib/etcd")
+	command=(start "$name" "$(paste --serial --delimiters , < <(printf '%s\n' "${members[@]}"))")
 }
 
 # reach_ledger: an inner network does not lead to a PostgreSQL that is somewhere else.

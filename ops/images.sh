@@ -20,7 +20,10 @@ build_image() {
 	local from_base version
 	start_from_base
 	version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$WARREN_DIR/jobs/__init__.py")
-	case $1 in flask | celery | flower) from_base=(--build-arg "PYTHON_IMAGE=${PREFIX}_python") ;; esac
+	case $1 in
+	flask | celery | flower) from_base=(--build-arg "PYTHON_IMAGE=${PREFIX}_python") ;;
+	patroni) from_base=(--build-arg "POSTGRES=${PREFIX}_postgres") ;;
+	esac
 	docker_build "$1" "${PREFIX}_$1" "${from_base[@]}" \
 		--label "warren.stack=$PREFIX" --label "org.opencontainers.image.version=$version"
 }

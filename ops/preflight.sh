@@ -57,7 +57,7 @@ check_ledger() {
 check_ledger_stays() {
 	local before now volume
 	before=$(place_of "$LEDGER_BEFORE")
-	now=$(place_of "${DATABASE_URL:-postgresql://$POSTGRES_CONTAINER/warren}")
+	now=$(place_of "${DATABASE_URL:-postgresql://$POSTGRES_HOST/warren}")
 	# Without the secrets, the data itself tells.
 	if [[ -z $before && $LEDGER == postgresql && $DB_DIR == */* && -s $DB_DIR/backend.db ]]; then
 		die "the ledger $DB_DIR/backend.db is there, and LEDGER or DATABASE_URL asks for another" \

@@ -18,6 +18,7 @@ make_secrets() {
 		user=$(newest_user ledger)
 		if [[ ! -s $SECRETS_DIR/${user}_password ]]; then keep_secret "${user}_password" "$(new_password)"; fi
 	fi
+	if [[ -n $NODE ]]; then make_node_secrets; fi
 	# The first two may have a password in them. Workers that are added later find here what build.sh was told.
 	keep_if_given smtp_url "$SMTP_URL"
 	keep_if_given notify_url "$NOTIFY_URL"
@@ -36,7 +37,9 @@ ledger_address() {
 	local user
 	if own_postgres; then
 		user=$(newest_user ledger)
-		printf 'postgresql+psycopg://%s:%s@%s/warren' "$user" "$(<"$SECRETS_DIR/${user}_password")" "$POSTGRES_CONTAINER"
+		printf 'postgresql+psycopg://%s:%s@%s/warren' "$user" "$(<"$SECRETS_DIR/${user}_password")" "$POSTGRES_HOST"
+		# Of three servers, the one that leads
+		if [[ -n $NODE ]]; then printf '?target_session_attrs=read-write&connect_timeout=2'; fi
 	else
 		printf '%s' "$DATABASE_URL"
 	fi
@@ -53,6 +56,14 @@ definitions() {
 		shift 2
 	done
 	printf '%s\n' "$text"
+}
+
+# make_node_secrets: by which three machines know each other (ops/nodes.sh).
+make_node_secrets() {
+	local name
+	for name in replication_password rewind_password patroni_password erlang_cookie; do
+		if [[ ! -s $SECRETS_DIR/$name ]]; then keep_secret "$name" "$(new_password)"; fi
+	done
 }
 
 # keep_if_given NAME TEXT: as a file of SECRETS_DIR; no file if the text is empty.

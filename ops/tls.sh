@@ -38,7 +38,10 @@ server_names() {
 	{
 		printf '%s\n' localhost 127.0.0.1 ::1
 		if [[ $BIND_ADDRESS != 0.0.0.0 ]]; then echo "$BIND_ADDRESS"; else machine_addresses; fi
-		if ! on_loopback; then
+		# All of three machines have the same certificate.
+		if [[ -n $NODE ]]; then
+			tr ', ' '\n' <<<"$NODES"
+		elif ! on_loopback; then
 			uname --nodename
 			hostname --fqdn || true
 		fi
