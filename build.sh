@@ -212,7 +212,7 @@ replace_other_home() {
 
 start_containers() {
 	local name queues concurrency pids=()
-	mend_beside "$NGINX_CONTAINER"
+	mend_nginx
 	step "$RABBITMQ_CONTAINER" start_rabbitmq
 	# Version 1.0 published Nginx itself, and a port has only one owner.
 	if [[ -n $(docker port "$NGINX_CONTAINER" 2>/dev/null) ]]; then
@@ -259,7 +259,7 @@ migrate() {
 
 start_nginx() {
 	describe_nginx
-	renew_beside "$NGINX_CONTAINER"
+	renew_nginx
 	tell_nginx refresh
 }
 

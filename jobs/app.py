@@ -80,10 +80,9 @@ app.conf.update(
     broker_connection_max_retries=None,
     broker_heartbeat=20,
     broker_transport_options={"read_timeout": 30, "write_timeout": 10},
-    # RabbitMQ keeps the connections of a dead machine for up to a minute. A worker that has started again must not wait
-    # for their end to get back its queue for remote control.
-    control_queue_exclusive=False,
-    control_queue_durable=True,
+    # The queue for it belongs to one connection and is on one server. When a machine is gone and comes back, RabbitMQ may
+    # refuse it for up to a minute, and the worker would take no jobs meanwhile.
+    worker_enable_remote_control=settings().remote_control,
     # --- the rest
     accept_content=["json"],
     task_serializer="json",

@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     celery_prefetch: int = Field(4, ge=1)
     stop_timeout: float = Field(30, gt=0)
     retire_timeout: float = Field(1200, gt=0)
+    #: Whether Celery's own commands reach the worker; Flower asks by them.
+    remote_control: bool = True
 
     #: Whether people and programs have to say who they are.
     auth: bool = False

@@ -11,6 +11,7 @@ LISTEN=/tmp/listen.conf REDIRECT=/tmp/redirect.conf
 LOADED=/tmp/loaded.conf           # a copy of what Nginx has read
 CERTIFICATE=/tmp/certificate.hash # of the one that it has read
 DRAINING=/tmp/draining
+CHOSEN=/tmp/flask_name # whom to ask: FLASK_CONTAINER, or who stands in for it
 LIFE=/run/warren/life BORROWED=/tmp/borrowed # see port.py
 # A container from before there were these settings has none of them, until it is renewed.
 AUTH=${AUTH:-off} TLS=${TLS:-off} HTTP_PORT=${HTTP_PORT:-}
@@ -18,8 +19,9 @@ HOSTS=${HOSTS-0.0.0.0} CLIENT_REQUESTS=${CLIENT_REQUESTS:-0} CLIENT_CONNECTIONS=
 
 # The line for nginx.conf. Without Flask it is a port where nothing listens: 503 at once, and / is served.
 upstream() {
-	local address
-	address=$(getent ahostsv4 "$FLASK_CONTAINER") || address=127.0.0.1:1
+	local address chosen=$FLASK_CONTAINER
+	if [[ -s $CHOSEN ]]; then chosen=$(<"$CHOSEN"); fi
+	address=$(getent ahostsv4 "$chosen" || getent ahostsv4 "$FLASK_CONTAINER") || address=127.0.0.1:1
 	address=${address%%[[:space:]]*}
 	if [[ $address != *:* ]]; then address+=:8000; fi
 	printf 'server %s max_fails=0;\n' "$address"
@@ -99,9 +101,11 @@ drain() {
 # The processes that answer, also those that are shutting down, as files of /proc
 workers() { grep --files-with-matches --no-messages 'nginx: worke[r]' /proc/[0-9]*/cmdline | sort || true; }
 
-# The planned reload. It is over when the processes with the earlier configuration have answered everything.
+# The planned reload; with a name, to the Flask of this name. It is over when the processes with the earlier configuration
+# have answered everything.
 replace() {
 	local half earlier
+	if [[ -n ${1:-} ]]; then printf '%s' "$1" >"$CHOSEN"; fi
 	try
 	earlier=$(workers)
 	if [[ ! -e $DRAINING ]]; then drain; fi
@@ -118,11 +122,11 @@ refresh() {
 	if [[ $(configuration) != "$(<"$LOADED")" || $(certificate) != "$(<"$CERTIFICATE")" ]]; then replace; fi
 }
 
-# alone COMMAND: after another planned reload, if there is one
+# alone COMMAND...: after another planned reload, if there is one
 alone() {
 	exec 9>/tmp/replacing
 	flock 9
-	"$1"
+	"$@"
 }
 
 check() {
@@ -152,10 +156,10 @@ start)
 	prepare
 	exec /etc/warren/port.py borrow nginx -c "$CONFIG" -g 'daemon off;'
 	;;
-replace | refresh) alone "$1" ;;
+replace | refresh) alone "$@" ;;
 drain | check) "$1" ;;
 *)
-	echo 'Usage: control.sh start|drain|replace|refresh|check' >&2
+	echo 'Usage: control.sh start|drain|replace [NAME]|refresh|check' >&2
 	exit 2
 	;;
 esac

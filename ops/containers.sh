@@ -118,33 +118,58 @@ put_back() {
 	remove "$1_new"
 }
 
-# renew_beside NAME: replace the Flask or the Nginx container without a gap. Both can work beside their successor:
+# renew_nginx: replace it without a gap: two Nginx share the published port (see nginx/port.py).
 #   NAME_new is made -> healthy -> NAME becomes NAME_old, NAME_new becomes NAME -> NAME_old ends what it has begun
-# Two Nginx share the published port (see nginx/port.py). Nginx asks for Flask by its name, so for Flask it is the name
-# that changes hands, and Nginx reloads.
-renew_beside() {
-	local name=$1
-	mend_beside "$name"
+renew_nginx() {
+	local name=$NGINX_CONTAINER
+	mend_nginx
 	if ! container_running "$name"; then
 		renew "$name"
 	elif ! up_to_date "$name"; then
-		# shellcheck disable=SC2064  # the name of now
-		trap "remove '${name}_new'; echo 'The earlier $name goes on.'" EXIT
-		create "${name}_new"
-		docker start "${name}_new" >/dev/null
-		wait_healthy "${name}_new"
-		trap - EXIT
+		make_good_one "$name" "${name}_new"
 		tell_nginx drain
 		rename "$name" "${name}_old"
 		rename "${name}_new" "$name"
-		retire_old "$name"
+		remove "${name}_old"
 	fi
 }
 
-# retire_old NAME: let NAME_old go, once it gets no new requests.
-retire_old() {
-	if [[ $1 == "$FLASK_CONTAINER" ]]; then tell_nginx replace; fi
-	remove "$1_old"
+# make_good_one NAME OTHER: start the container described as OTHER, beside NAME. If it is not healthy, it goes.
+make_good_one() {
+	# shellcheck disable=SC2064  # the names of now
+	trap "remove '$2'; echo 'The earlier $1 goes on.'" EXIT
+	create "$2"
+	docker start "$2" >/dev/null
+	wait_healthy "$2"
+	trap - EXIT
+}
+
+# renew_flask: replace it without a gap: another one stands in, and Nginx asks that one meanwhile. It is not the other one that
+# stays, for Docker cannot give a running container of an overlay network another name.
+renew_flask() {
+	local name=$FLASK_CONTAINER stand_in=${FLASK_CONTAINER}_stand_in
+	if container_running "$name"; then remove_stand_in; fi # of a run that was interrupted
+	if container_running "$name" && ! up_to_date "$name"; then
+		make_good_one "$name" "$stand_in"
+		ask_flask "$stand_in"
+	fi
+	renew "$name"
+	remove_stand_in
+	tell_nginx check || true # it may have another address now; Nginx looks by itself, too, after some seconds
+}
+
+# remove_stand_in: once Nginx asks FLASK_CONTAINER itself again.
+remove_stand_in() {
+	if container_exists "${FLASK_CONTAINER}_stand_in"; then
+		ask_flask "$FLASK_CONTAINER"
+		remove "${FLASK_CONTAINER}_stand_in"
+	fi
+}
+
+# ask_flask NAME: let Nginx ask this one from now on.
+ask_flask() {
+	tell_nginx drain
+	tell_nginx replace "$1"
 }
 
 # mend NAME: wherever an earlier run was interrupted, there is a container of this name again.
@@ -153,17 +178,17 @@ mend() {
 	remove "$1_new"
 }
 
-# mend_beside NAME: the same for those whose successor is healthy before it gets the name.
-mend_beside() {
-	mend "$1"
-	if container_exists "$1_old"; then retire_old "$1"; fi
+# mend_nginx: the same for Nginx, whose successor is healthy before it gets the name.
+mend_nginx() {
+	mend "$NGINX_CONTAINER"
+	remove "${NGINX_CONTAINER}_old"
 }
 
-# tell_nginx COMMAND: one of nginx/control.sh; if there is an Nginx yet.
+# tell_nginx COMMAND...: one of nginx/control.sh; if there is an Nginx yet.
 tell_nginx() {
 	local status=0
 	if container_running "$NGINX_CONTAINER"; then
-		docker exec "$NGINX_CONTAINER" /etc/warren/control.sh "$1" || status=$?
+		docker exec "$NGINX_CONTAINER" /etc/warren/control.sh "$@" || status=$?
 	fi
 	# 137: it was killed. An Nginx whose port has a new owner ends by itself (see check there), perhaps just now.
 	((status == 0 || status == 137))
@@ -201,7 +226,7 @@ teach_postgres() { docker exec --interactive "$POSTGRES_CONTAINER" know_user <<<
 
 start_flask() {
 	describe_flask
-	renew_beside "$FLASK_CONTAINER"
+	renew_flask
 }
 
 start_beat() {

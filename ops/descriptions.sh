@@ -265,6 +265,7 @@ describe_worker() {
 		--env "CELERY_QUEUES=$2" --env "CELERY_CONCURRENCY=$3"
 	)
 	pass CELERY_PREFETCH RETIRE_TIMEOUT
+	if [[ -n $CLUSTER_ADDRESS$MACHINE ]]; then arguments+=(--env REMOTE_CONTROL=off); fi
 	broker_user worker broker
 	pass_notices
 	# Only a worker that sends mail can reach out. What build.sh was told counts for workers that are added, too.

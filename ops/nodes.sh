@@ -91,5 +91,5 @@ node_invitation() {
 # tell_of_nodes: what build.sh says at its end.
 tell_of_nodes() {
 	printf '\nThis machine is number %s of %s. Any one of them may die; clients may ask each of them.\n' "$NODE" "$NODES"
-	docker exec "$POSTGRES_CONTAINER" patronictl --config-file /tmp/patroni.yml list --format tsv | cut --fields 2,4,5
+	docker exec "$POSTGRES_CONTAINER" members | sed 's/^/  /'
 }
