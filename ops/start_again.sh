@@ -34,7 +34,7 @@ main() {
 	--once) start_again ;;
 	'')
 		while true; do
-			start_again || true # the engine may be starting
+			start_again 2>/dev/null || true # the engine may be starting
 			sleep "$PAUSE"
 		done
 		;;

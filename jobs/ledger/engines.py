@@ -13,9 +13,16 @@ CHECKPOINT_PAGES = 1000
 #: Connections of a process: those that stay open, and how many more there may be for a moment.
 POOL = {"pool_size": 8, "max_overflow": 56}
 
-#: What libpq waits for, unless the address says otherwise: seconds for a connection; milliseconds for an answer to what
-#: was sent, after which the machine at the other end counts as dead.
-REACH = {"connect_timeout": 3, "tcp_user_timeout": 5000}
+#: How each end finds out that the machine at the other one is dead, while it waits for it to say something: 9 s.
+KEEPALIVE = {"idle": 3, "interval": 2, "count": 3}
+
+#: What libpq waits for, unless the address says otherwise: seconds for a connection; milliseconds until what was sent has
+#: arrived, after which the machine at the other end counts as dead.
+REACH = {
+    "connect_timeout": 3,
+    "tcp_user_timeout": 5000,
+    **{f"keepalives_{name}": value for name, value in KEEPALIVE.items()},
+}
 
 
 def connect_to_sqlite(url: URL) -> Engine:
@@ -60,10 +67,7 @@ def connect_to_postgresql(url: URL) -> Engine:
     options = {
         "lock_timeout": int(BUSY_TIMEOUT * 1000),
         "idle_in_transaction_session_timeout": 10_000,
-        # How the server finds out that the machine of a client is dead: after some 9 s.
-        "tcp_keepalives_idle": 3,
-        "tcp_keepalives_interval": 2,
-        "tcp_keepalives_count": 3,
+        **{f"tcp_keepalives_{name}": value for name, value in KEEPALIVE.items()},
     }
     wanted = {**REACH, "options": " ".join(f"-c {name}={value}" for name, value in options.items())}
     chosen = {name: value for name, value in wanted.items() if name not in url.query}
