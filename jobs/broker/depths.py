@@ -7,7 +7,8 @@ import base64
 import http.client
 import json
 import socket
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,11 +45,9 @@ class QueueDepth:
 
 def queue_depths(names: tuple[str, ...] = tuple(QUEUES)) -> list[QueueDepth]:
     """Return the depth of each queue. Raises :class:`BrokerUnavailable`."""
-    try:
+    with _answering():
         consumers = _consumers(names)
         totals = _totals(names)
-    except (OSError, amqp.AMQPError, http.client.HTTPException, json.JSONDecodeError) as error:
-        raise BrokerUnavailable(f"RabbitMQ does not answer: {_reason(error)}") from error
     return [
         QueueDepth(
             name=name,
@@ -58,6 +57,26 @@ def queue_depths(names: tuple[str, ...] = tuple(QUEUES)) -> list[QueueDepth]:
         )
         for name in names
     ]
+
+
+def machines() -> dict[str, bool]:
+    """Return of each machine, by its number, whether its RabbitMQ runs; nothing where there is only one machine.
+
+    Raises :class:`BrokerUnavailable`.
+    """
+    with _answering(), closing(_management()) as connection:
+        nodes = _ask(connection, "nodes?columns=name,running")
+    # Of three machines, each has a name that ends in its number: see of_node in settings.sh.
+    found = {node["name"].rpartition("_")[2]: bool(node["running"]) for node in nodes}
+    return found if len(found) > 1 else {}
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, amqp.AMQPError, http.client.HTTPException, json.JSONDecodeError) as error:
+        raise BrokerUnavailable(f"RabbitMQ does not answer: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
@@ -90,19 +109,22 @@ def _consumers(names: tuple[str, ...]) -> dict[str, int]:
 
 
 def _totals(names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    with closing(_management()) as connection:
+        return {
+            name: _ask(connection, f"queues/warren/{name}?disable_stats=true&enable_queue_totals=true") for name in names
+        }
+
+
+def _management() -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(settings().broker_host, 15672, timeout=TIMEOUT)
+
+
+def _ask(connection: http.client.HTTPConnection, path: str) -> Any:
     user = f"{settings().monitor_user}:{settings().secret('monitor_password')}"
     credentials = base64.b64encode(user.encode()).decode()
-    totals = {}
-    with closing(http.client.HTTPConnection(settings().broker_host, 15672, timeout=TIMEOUT)) as connection:
-        for name in names:
-            connection.request(
-                "GET",
-                f"/api/queues/warren/{name}?disable_stats=true&enable_queue_totals=true",
-                headers={"Authorization": f"Basic {credentials}"},
-            )
-            response = connection.getresponse()
-            body = response.read()
-            if response.status != 200:
-                raise BrokerUnavailable(f"RabbitMQ answered {response.status} about the queue {name}")
-            totals[name] = json.loads(body)
-    return totals
+    connection.request("GET", f"/api/{path}", headers={"Authorization": f"Basic {credentials}"})
+    response = connection.getresponse()
+    body = response.read()
+    if response.status != 200:
+        raise BrokerUnavailable(f"RabbitMQ answered {response.status} about {path.partition('?')[0]}")
+    return json.loads(body)

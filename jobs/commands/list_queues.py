@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.broker.depths import BrokerUnavailable, queue_depths
+from jobs.broker.depths import BrokerUnavailable, machines, queue_depths
 from jobs.ledger import pauses
 from jobs.ledger.database import ledger
 
@@ -19,6 +19,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         depths = queue_depths()
+        three = machines()
         with ledger().reading() as connection:
             paused = pauses.paused(connection)
     except BrokerUnavailable as error:
@@ -39,6 +40,8 @@ def main() -> int:
             f"{depth.name:<12} {depth.ready:>8} {depth.unacknowledged:>15} {depth.consumers:>10}"
             f"{'  paused' if depth.name in paused else ''}"
         )
+    if three:
+        print("machines:", ", ".join(f"{number} {'ok' if there else 'gone'}" for number, there in three.items()))
     return 0
 
 

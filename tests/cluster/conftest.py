@@ -2,7 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +16,12 @@ from tests.support.project import ROOT
 from tests.support.stack import PREFIX, Stack, run
 
 IMAGES = ("flask", "celery", "rabbitmq", "nginx", "postgres")
-BUILD_IMAGES = f"""
+BUILD_IMAGES = """
 set -Eeuo pipefail
 for part in settings.sh ops/lib.sh ops/images.sh ops/supply.sh; do source "$part"; done
 ops/base_image.sh
 build_python
-for name in {" ".join(IMAGES)}; do build_image "$name"; done
+for name; do build_image "$name"; done
 build_supply
 """
 
@@ -27,8 +29,8 @@ build_supply
 class StackOnMachine(Stack):
     """The scripts of the project on one of the machines, and the stack there, if there is one."""
 
-    def __init__(self, machine: Machine, folder: Path) -> None:
-        super().__init__(f"{PREFIX}_cluster", folder)
+    def __init__(self, machine: Machine, folder: Path, prefix: str = f"{PREFIX}_cluster", root: Path = ROOT) -> None:
+        super().__init__(prefix, folder, root=root)
         self.machine = machine
         self.url = f"http://{machine.address}:{self.port}"
         self.http = httpx.Client(base_url=self.url, timeout=30)
@@ -67,11 +69,18 @@ def engines(docker_engine: None) -> None:
 
 
 @pytest.fixture(scope="module")
-def cluster(engines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("cluster")
+def place() -> Iterator[Path]:
+    """Yield a folder for machines: see :attr:`Machine.folder`."""
+    with tempfile.TemporaryDirectory(prefix="warren_", dir="/var/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def cluster(engines: None, place: Path) -> Iterator[Cluster]:
+    folder = place
     with machines(folder / "m", 2) as (first, second):
         made = Cluster(StackOnMachine(first, folder / "first"), StackOnMachine(second, folder / "second"))
-        give_layers(first, made.stack)
+        give_layers([first], made.stack, IMAGES)
         try:
             yield made
             made.stack.check_ledger()
@@ -80,19 +89,26 @@ def cluster(engines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             shutil.rmtree(ROOT / "sbom" / made.stack.prefix, ignore_errors=True)
 
 
-def give_layers(machine: Machine, stack: Stack) -> None:
+def give_layers(to: list[Machine], stack: Stack, images: Sequence[str]) -> None:
     """Build the images with the engine of this machine, which has most layers already, and carry them over.
 
-    The other engine cannot reach any registry. With all layers and where each comes from, it need not.
+    The other engines cannot reach any registry. With all layers and where each comes from, they need not.
     """
-    run(["bash", "-c", BUILD_IMAGES], env=stack.env | {"DOCKER_HOST": os.environ.get("DOCKER_HOST", "")}, timeout=900)
-    names = [f"{stack.prefix}_{name}" for name in (*IMAGES, "supply")]
+    command = ["bash", "-c", BUILD_IMAGES, "build", *images]
+    run(command, env=stack.env | {"DOCKER_HOST": os.environ.get("DOCKER_HOST", "")}, timeout=900)
+    names = [f"{stack.prefix}_{name}" for name in (*images, "supply")]
     layers = [run(["docker", "history", "--quiet", name]).stdout.split() for name in names]
     base = run(["bash", "-c", "source ./settings.sh; printf %s $BASE"]).stdout
-    carry([base, *names, *{layer for found in layers for layer in found if layer != "<missing>"}], machine)
+    carry([base, *names, *{layer for found in layers for layer in found if layer != "<missing>"}], to)
 
 
-def carry(images: list[str], to: Machine, source: dict[str, str] | None = None) -> None:
-    """Carry images from one engine to another, as docs/beyond_one_machine.md says."""
-    command = f"docker save {' '.join(images)} | DOCKER_HOST={to.env['DOCKER_HOST']} docker load"
-    run(["bash", "-o", "pipefail", "-c", command], env=source, cwd=ROOT, timeout=300)
+def carry(images: list[str], to: list[Machine], source: dict[str, str] | None = None) -> None:
+    """Carry images from one engine to others, as docs/beyond_one_machine.md says."""
+    save = f"docker save {' '.join(images)}"
+
+    def load(machine: Machine) -> None:
+        command = f"{save} | DOCKER_HOST={machine.env['DOCKER_HOST']} docker load"
+        run(["bash", "-o", "pipefail", "-c", command], env=source, cwd=ROOT, timeout=300)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(load, to))

@@ -94,7 +94,7 @@ def test_a_stack_that_runs_gets_the_other_network_and_loses_no_job(cluster: Clus
 
 
 def test_a_machine_joins_with_an_invitation(cluster: Cluster, tmp_path: Path) -> None:
-    carry([f"{cluster.first.prefix}_celery"], cluster.second.machine, cluster.first.machine.env)
+    carry([f"{cluster.first.prefix}_celery"], [cluster.second.machine], cluster.first.machine.env)
     with invitation(cluster, tmp_path) as file:
         copy = shutil.copy2(file, tmp_path / "copy")
         joined = cluster.second.run("./launch_celery_worker.sh", "--join", str(file), check=False)

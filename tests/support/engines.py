@@ -34,7 +34,7 @@ class Machine:
     #: The host's name, as the engine has it, and the name of its network namespace.
     name: str
     address: str
-    #: Where the engine keeps everything.
+    #: Where the engine keeps everything. Not in /tmp, for each machine has a /tmp of its own.
     folder: Path
     #: The other end of its network cable, in the namespace ``lan``.
     port: str
@@ -45,6 +45,11 @@ class Machine:
     def env(self) -> dict[str, str]:
         """What tells `docker`, and the project's scripts, that this engine is meant."""
         return {"DOCKER_HOST": f"unix://{self.folder}/docker.sock"}
+
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """What a command has to begin with to run on this machine: with its name, network, processes and /tmp."""
+        return ("nsenter", f"--target={self._first}", "--uts", "--net", "--mount", "--pid")
 
     def docker(self, *arguments: str, timeout: float = 60) -> str:
         """Run `docker` with this engine, and return what it printed."""
@@ -61,7 +66,7 @@ class Machine:
             f"dockerd --host unix://{self.folder}/docker.sock --pidfile {self.folder}/pid"
             f" --data-root {self.folder}/data --exec-root {self.folder}/exec"
         )
-        command = f"hostname {self.name} && exec docker-init -- {engine}"
+        command = f"hostname {self.name} && mount -t tmpfs tmpfs /tmp && exec docker-init -- {engine}"
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 ["nsenter", f"--net=/run/netns/{self.name}", *apart, "sh", "-c", command],
@@ -75,10 +80,15 @@ class Machine:
         """Lose the network first, so that nobody hears that connections end; then everything at once."""
         run(["ip", "-n", self.lan, "link", "set", self.port, "down"])
         if self._process is not None and self._process.poll() is None:
-            pid = self._process.pid
-            for first in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-                os.kill(int(first), signal.SIGKILL)  # the kernel kills all others with it
+            os.kill(self._first, signal.SIGKILL)  # the kernel kills all others with it
             self._process.wait()
+
+    @property
+    def _first(self) -> int:
+        """The first of its processes, as this machine numbers them."""
+        assert self._process is not None
+        pid = self._process.pid
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
 @contextmanager

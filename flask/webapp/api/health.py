@@ -7,7 +7,7 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs.broker.depths import BrokerUnavailable, queue_depths
+from jobs.broker.depths import BrokerUnavailable, machines, queue_depths
 from jobs.ledger import workers
 from jobs.ledger.database import LedgerFileChanged, ledger
 from jobs.settings import settings
@@ -42,8 +42,10 @@ def background() -> Response:
     """Say of broker, ledger and workers whether each is well, or why not; 503 if any of them is not."""
     rabbitmq = ledger_state = "ok"
     living = 0
+    three: dict[str, bool] = {}
     try:
         queue_depths()
+        three = machines()
     except BrokerUnavailable as error:
         rabbitmq = str(error)
     try:
@@ -54,6 +56,7 @@ def background() -> Response:
     except SQLAlchemyError as error:
         ledger_state = f"cannot be read: {getattr(error, 'orig', error)}"
     well = rabbitmq == "ok" and ledger_state == "ok" and living > 0
-    answer = jsonify(rabbitmq=rabbitmq, ledger=ledger_state, workers=living)
+    places = {"machines": {number: "ok" if there else "gone" for number, there in three.items()}} if three else {}
+    answer = jsonify(rabbitmq=rabbitmq, ledger=ledger_state, workers=living, **places)
     answer.status_code = 200 if well else 503
     return answer

@@ -82,6 +82,9 @@ class BackgroundView(BaseModel):
     rabbitmq: str = Field(description="`ok`, or why not.")
     ledger: str = Field(description="`ok`, or why not.")
     workers: int
+    machines: dict[str, str] | None = Field(
+        None, description="Of three machines, by number: `ok`, or `gone` if its RabbitMQ does not run."
+    )
 
 
 class FieldProblem(BaseModel):
