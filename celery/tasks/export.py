@@ -4,6 +4,8 @@ import csv
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from jobs import exports
 from jobs.catalogue import ExportParams
 from jobs.errors import JobFailed
@@ -19,7 +21,7 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @job("export")
 def export(task: JobTask, params: ExportParams) -> dict[str, Any]:
-    """Write the to-dos that pass the filters to ``/exports/<job id>.csv``; return that path and their number."""
+    """Write the to-dos that pass the filters to a file; return its name and their number."""
     job_id = task.request.id
     count = 0
     try:
@@ -32,7 +34,9 @@ def export(task: JobTask, params: ExportParams) -> dict[str, Any]:
                 task.report(100 * share, f"{count} to-dos")
     except OSError as error:  # a full disk may have room again in a moment
         raise task.retry(exc=JobFailed(f"The file could not be written: {error.strerror}.")) from error
-    return {"csv_path": str(exports.path_of(job_id)), "count": count}
+    except SQLAlchemyError as error:  # and a ledger that does not answer may be back
+        raise task.retry(exc=JobFailed("The ledger cannot be used: it may be stopped, or its disk full.")) from error
+    return {"csv_path": exports.name_of(job_id), "count": count}
 
 
 def line(todo: Todo) -> tuple[int, str, str, str]:

@@ -54,7 +54,7 @@ class Place:
         with file.open("rb") as stream:
             contents = restore.prepare(stream, prepared)
         assert not list(prepared.glob("*-wal")), "all of it is in one file"
-        restore.replace_files(prepared, self.exports, self.secrets)
+        restore.replace_files(prepared, self.ledger, self.exports, self.secrets)
         restore.replace_ledger(prepared, self.ledger)
         self.ledger = Ledger(f"sqlite:///{self.file}")
         return contents
