@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import exports
 from jobs.catalogue import ExportParams
 from jobs.errors import JobFailed
+from jobs.exports import store
 from jobs.ledger import todos
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Todo
@@ -25,7 +25,7 @@ def export(task: JobTask, params: ExportParams) -> dict[str, Any]:
     job_id = task.request.id
     count = 0
     try:
-        with exports.write(job_id, task.request.attempt) as file:
+        with store.write(job_id, task.request.attempt) as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
             for share, page in todos.export(ledger(), params.filters):
@@ -36,7 +36,7 @@ def export(task: JobTask, params: ExportParams) -> dict[str, Any]:
         raise task.retry(exc=JobFailed(f"The file could not be written: {error.strerror}.")) from error
     except SQLAlchemyError as error:  # and a ledger that does not answer may be back
         raise task.retry(exc=JobFailed("The ledger cannot be used: it may be stopped, or its disk full.")) from error
-    return {"csv_path": exports.name_of(job_id), "count": count}
+    return {"csv_path": store.name_of(job_id), "count": count}
 
 
 def line(todo: Todo) -> tuple[int, str, str, str]:

@@ -157,7 +157,7 @@ def test_a_file_expires(stack: Stack) -> None:
     stack.wait_state(task_id, "SUCCESS")
     stack.wait_state(kept, "SUCCESS")
     stack.docker("exec", stack.celery, "touch", "--date=25 hours ago", f"/exports/{task_id}.csv")
-    stack.docker("exec", stack.beat, "python", "-c", "from jobs import exports; list(exports.remove_expired())")
+    stack.docker("exec", stack.beat, "python", "-c", "from jobs.exports import store; list(store.remove_expired())")
     answer = stack.http.get(f"/flask/download/{task_id}")
     assert answer.status_code == 410
     assert "expired" in answer.json()["detail"]

@@ -11,8 +11,7 @@ from typing import Self
 from apiflask import APIBlueprint, FileSchema
 from flask import Response, request
 
-from jobs import exports
-from jobs.exports import database
+from jobs.exports import database, store
 from jobs.ledger.database import ledger
 from jobs.ledger.files import File
 from jobs.states import State
@@ -45,7 +44,7 @@ def download(task_id: str) -> Response:
         raise Problem(404, f"The job {task_id!r} is no export: it has no file.")
     if job.state is not State.SUCCESS:
         raise Problem(409, f"This export has not succeeded: it is {job.state}.", state=job.state)
-    file = exports.find(job.id)
+    file = store.find(job.id)
     if file is None:
         raise Problem(410, "The file of this export has expired. Export the to-dos again.")
     answer = _by_nginx(file) if isinstance(file, Path) else _from_ledger(file)

@@ -10,8 +10,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import NoResultFound
 
-from jobs import exports
-from jobs.exports import database, folder
+from jobs.exports import database, folder, store
 from jobs.exports.database import TooLarge
 from jobs.ledger.database import Ledger
 from jobs.ledger.files import CHUNK, File, Run
@@ -203,15 +202,15 @@ def test_what_is_restored_has_its_time_and_is_replaced_by_a_run(ledger: Ledger) 
 @pytest.fixture
 def chosen(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     monkeypatch.setattr(settings(), "exports_dir", tmp_path)
-    monkeypatch.setattr(exports, "ledger", lambda: ledger)
+    monkeypatch.setattr(store, "ledger", lambda: ledger)
     return ledger
 
 
 def test_the_ledger_decides_where_a_file_is(chosen: Ledger) -> None:
-    with exports.write(JOB, 1) as file:
+    with store.write(JOB, 1) as file:
         file.write("all of it")
     in_ledger = chosen.file is None
-    assert exports.find(JOB) == (database.find(chosen, JOB) if in_ledger else folder.path_of(JOB))
+    assert store.find(JOB) == (database.find(chosen, JOB) if in_ledger else folder.path_of(JOB))
     assert folder.path_of(JOB).exists() == (not in_ledger)
     assert rows(chosen) == ((1, 1) if in_ledger else (0, 0))
 
@@ -219,8 +218,8 @@ def test_the_ledger_decides_where_a_file_is(chosen: Ledger) -> None:
 def test_a_file_from_before_the_move_is_found_and_expires(chosen: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     with folder.write(JOB, 1) as file:
         file.write("from before")
-    assert exports.find(JOB) == folder.path_of(JOB)
-    assert sum(exports.remove_expired()) == 0
+    assert store.find(JOB) == folder.path_of(JOB)
+    assert sum(store.remove_expired()) == 0
     monkeypatch.setattr(settings(), "export_expires", -1)
-    assert sum(exports.remove_expired()) == 1
-    assert exports.find(JOB) is None
+    assert sum(store.remove_expired()) == 1
+    assert store.find(JOB) is None
