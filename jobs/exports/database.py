@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: Most bytes of a file: 1 GB.
 LARGEST = 1 << 30
 #: Chunks that are deleted in one transaction.
-STEP = 64
+STEP = 32
 
 
 class TooLarge(JobFailed):

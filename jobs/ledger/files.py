@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, s
 
 from jobs.ledger.schema import export_chunk, export_file
 
-#: Bytes of each chunk but the last one. As long as a slice in nginx.conf: so one chunk is what one request needs.
-CHUNK = 128 * 1024
+#: Bytes of each chunk but the last one.
+CHUNK = 256 * 1024
 
 
 class Run(NamedTuple):

@@ -1,4 +1,7 @@
-"""The download of a file that is in PostgreSQL: whole, in parts, or not again. In a stack Nginx is in between."""
+"""The download of a file that is in PostgreSQL: whole, in parts, or not again. In a stack Nginx is in between.
+
+A buffered answer of the test client is read to its end and closed, as Gunicorn does it.
+"""
 
 from collections.abc import Iterator
 
@@ -18,7 +21,8 @@ from tests.support.databases import on_postgresql
 
 pytestmark = on_postgresql
 
-CONTENT = "".join(f"{number}," for number in range(CHUNK // 2))
+#: Two chunks and a half.
+CONTENT = "".join(f"{number}," for number in range(CHUNK // 2))[: 5 * CHUNK // 2]
 
 
 @pytest.fixture
@@ -36,8 +40,7 @@ def client(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskCli
 
 @pytest.fixture
 def path(client: FlaskClient, ledger: Ledger) -> str:
-    """The address of the file of an export that has succeeded: three chunks, the last of them shorter."""
-    assert 2 * CHUNK < len(CONTENT) < 3 * CHUNK
+    """The address of the file of an export that has succeeded."""
     job = NewJob(type="export", queue="export", params={})
     with ledger.writing() as connection:
         moves.add(connection, job)
@@ -50,7 +53,7 @@ def path(client: FlaskClient, ledger: Ledger) -> str:
 
 
 def test_the_whole_file(client: FlaskClient, path: str) -> None:
-    answer = client.get(path)
+    answer = client.get(path, buffered=True)
     assert (answer.status_code, answer.text) == (200, CONTENT)
     assert answer.content_length == len(CONTENT)
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
@@ -73,39 +76,59 @@ def test_the_whole_file(client: FlaskClient, path: str) -> None:
     ],
 )
 def test_a_part_of_it(client: FlaskClient, path: str, asked: str, start: int, end: int) -> None:
-    answer = client.get(path, headers={"Range": f"bytes={asked}"})
+    answer = client.get(path, headers={"Range": f"bytes={asked}"}, buffered=True)
     assert (answer.status_code, answer.text) == (206, CONTENT[start:end])
     assert answer.headers["Content-Range"] == f"bytes {start}-{end - 1}/{len(CONTENT)}"
     assert answer.content_length == end - start
 
 
 def test_there_is_no_part_behind_its_end(client: FlaskClient, path: str) -> None:
-    answer = client.get(path, headers={"Range": f"bytes={len(CONTENT)}-"})
+    answer = client.get(path, headers={"Range": f"bytes={len(CONTENT)}-"}, buffered=True)
     assert answer.status_code == 416
     assert answer.get_json()["status"] == 416
 
 
 def test_a_client_that_has_it_is_not_sent_it_again(client: FlaskClient, path: str) -> None:
-    first = client.get(path)
+    first = client.get(path, buffered=True)
     for known in (
         {"If-None-Match": first.headers["ETag"]},
         {"If-Modified-Since": first.headers["Last-Modified"]},
     ):
-        again = client.get(path, headers=known)
-        assert (again.status_code, again.data) == (304, b"")
+        for part in ({}, {"Range": "bytes=0-1"}):
+            again = client.get(path, headers=known | part, buffered=True)
+            assert (again.status_code, again.data) == (304, b"")
     part = {"Range": "bytes=0-1"}
-    assert client.get(path, headers=part | {"If-Range": first.headers["ETag"]}).status_code == 206
-    assert client.get(path, headers=part | {"If-Range": '"another"'}).status_code == 200
+    assert client.get(path, headers=part | {"If-Range": first.headers["ETag"]}, buffered=True).status_code == 206
+    assert client.get(path, headers=part | {"If-Range": '"another"'}, buffered=True).status_code == 200
+
+
+def test_who_asks_for_several_parts_gets_all(client: FlaskClient, path: str) -> None:
+    answer = client.get(path, headers={"Range": "bytes=0-1,5-6"}, buffered=True)
+    assert (answer.status_code, answer.text) == (200, CONTENT)
+
+
+def test_only_so_many_are_sent_at_a_time(client: FlaskClient, path: str) -> None:
+    slow = [client.get(path) for _ in range(8)]
+    assert [answer.status_code for answer in slow] == [200] * 8
+    refused = client.get(path, headers={"Range": "bytes=0-1"}, buffered=True)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+    assert client.head(path).status_code == 200
+    assert client.get(path, headers={"If-None-Match": slow[0].headers["ETag"]}, buffered=True).status_code == 304
+    slow.pop().close()
+    assert client.get(path, buffered=True).text == CONTENT
+    for answer in slow:
+        answer.close()
 
 
 def test_when_it_has_expired(client: FlaskClient, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings(), "export_expires", -1)
-    reading = client.get(path, buffered=False)
+    reading = client.get(path)
     parts = reading.iter_encoded()
     assert CONTENT.startswith(next(parts).decode())
     assert sum(files.remove_expired(database.ledger())) == 1
     with pytest.raises(FileNotFoundError):  # the connection breaks
         list(parts)
-    answer = client.get(path)
+    reading.close()
+    answer = client.get(path, buffered=True)
     assert answer.status_code == 410
     assert "expired" in answer.get_json()["detail"]
