@@ -172,13 +172,27 @@ def test_a_file_expires(stack: Stack) -> None:
     for export in (old, young):
         stack.wait_state(export, "SUCCESS")
     grow_old = f"UPDATE export_file SET written_at = written_at - 25 * 3600 WHERE job_id = '{old}'"
-    stack.docker("exec", stack.postgres, "psql", "--quiet", "--command", grow_old)
+    stack.docker("exec", stack.postgres, "psql", "--quiet", "--dbname", "warren", "--command", grow_old)
     stack.docker("exec", stack.beat, "python", "-c", "from jobs.exports import store; list(store.remove_expired())")
     answer = stack.http.get(f"/flask/download/{old}")
     assert answer.status_code == 410
     assert "expired" in answer.json()["detail"]
     assert stack.http.get(f"/flask/download/{young}").status_code == 200
     assert stack.ledger(f"SELECT number FROM export_chunk WHERE job_id = '{old}'") == []
+
+
+@pytest.mark.parametrize("part", ["celery", "postgres"])
+def test_a_part_is_killed_while_a_file_is_written_and_another_run_writes_all_of_it(stack: Stack, part: str) -> None:
+    with test_job_types.many_todos(stack) as mark:
+        export = stack.submit("export", filters={"text": mark})
+        written = f"SELECT attempt FROM export_chunk WHERE job_id = '{export}'"
+        wait_until(lambda: stack.ledger(written), 30, "some of it is written", interval=0.02)
+        stack.kill(getattr(stack, part))
+        assert stack.wait_state(export, "SUCCESS", timeout=90)["result"]["count"] == 100_000
+    assert stack.http.get(f"/flask/tasks/{export}").json()["attempts"] == 2
+    assert set(stack.ledger(written)) == {("2",)}, "what the first run has left is gone"
+    assert len(stack.http.get(f"/flask/download/{export}").text.splitlines()) == 100_001
+    stack.wait_healthy()
 
 
 def test_clients_that_do_not_read_keep_nobody_else_waiting(stack: Stack) -> None:
