@@ -8,12 +8,17 @@ import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.ledger.schema import export_chunk, export_file
 
 #: Bytes of each chunk but the last one.
 CHUNK = 256 * 1024
+
+
+class FileLost(SQLAlchemyError):
+    """Something of a file is gone that was written: somebody has removed it, or a crash of the database undid it."""
 
 
 class Run(NamedTuple):
@@ -40,7 +45,7 @@ def begin(connection: Connection, run: Run) -> None:
 
 
 def add(connection: Connection, run: Run, number: int, data: bytes) -> None:
-    """Write the next chunk. Raises :class:`sqlalchemy.exc.NoResultFound` if the file was removed meanwhile.
+    """Write the next chunk. Raises :class:`FileLost` if the file was removed meanwhile.
 
     The row of the file is changed first: so whoever removes the file waits for this chunk, and removes it, too.
     """
@@ -49,7 +54,14 @@ def add(connection: Connection, run: Run, number: int, data: bytes) -> None:
 
 
 def finish(connection: Connection, run: Run, size: int, written_at: float | None = None) -> None:
-    """Let the file be found: it is whole. Raises what :func:`add` does."""
+    """Let the file be found. Raises :class:`FileLost` if it is not whole.
+
+    The commits of the chunks were not durable. So the database may have lost the last of them by a crash, and have been
+    there again for the next one.
+    """
+    chunks = connection.execute(select(func.count()).select_from(export_chunk).where(_of(export_chunk, run)))
+    if chunks.scalar_one() != -(-size // CHUNK):
+        raise FileLost("The database has lost a part of the file.")
     _touch(connection, run, size=size, **({} if written_at is None else {"written_at": written_at}))
 
 
@@ -97,7 +109,8 @@ def _of(table: Table, run: Run) -> ColumnElement[bool]:
 
 def _touch(connection: Connection, run: Run, **values: float) -> None:
     statement = update(export_file).where(_of(export_file, run)).values({"written_at": time.time()} | values)
-    connection.execute(statement.returning(export_file.c.job_id)).one()
+    if connection.execute(statement).rowcount == 0:
+        raise FileLost("The file was removed while it was written.")
 
 
 def _whole(connection: Connection, *wanted: ColumnElement[bool]) -> list[File]:

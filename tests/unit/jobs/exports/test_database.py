@@ -7,13 +7,12 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, update
-from sqlalchemy.exc import NoResultFound
+from sqlalchemy import delete, func, select, update
 
 from jobs.exports import database, folder, store
 from jobs.exports.database import TooLarge
 from jobs.ledger.database import Ledger
-from jobs.ledger.files import CHUNK, File, Run
+from jobs.ledger.files import CHUNK, File, FileLost, Run
 from jobs.ledger.schema import export_chunk, export_file
 from jobs.settings import settings
 from tests.support.databases import on_postgresql
@@ -98,11 +97,21 @@ def test_a_run_that_was_paused_does_not_replace_the_file_of_its_successor(ledger
     file = paused.__enter__()
     file.write("x" * 2 * CHUNK)
     write(ledger, "second", 2)
-    with pytest.raises(NoResultFound) as error:
+    with pytest.raises(FileLost) as error:
         file.write("x" * CHUNK)
-    assert not paused.__exit__(NoResultFound, error.value, None)
+    assert not paused.__exit__(FileLost, error.value, None)
     assert content(ledger, found(ledger)) == b"second"
     assert rows(ledger) == (1, 1)
+
+
+def test_a_file_with_a_hole_is_never_whole(ledger: Ledger) -> None:
+    writing = database.write(ledger, JOB, 1)
+    writing.__enter__().write("x" * 3 * CHUNK)
+    with ledger.writing() as connection:  # as a database does that has crashed, and has not had this one on disk yet
+        connection.execute(delete(export_chunk).where(export_chunk.c.number == 1))
+    with pytest.raises(FileLost, match="has lost a part"):
+        writing.__exit__(None, None, None)
+    assert rows(ledger) == (0, 0)
 
 
 def test_a_run_that_begins_too_late_does_not_either(ledger: Ledger) -> None:
