@@ -66,10 +66,8 @@ main() {
 	[[ $count =~ ^[1-9][0-9]?$ && $count -le $MAX_WORKERS ]] ||
 		die "not a number of workers: $count" "Give a whole number from 1 to $MAX_WORKERS."
 	[[ $concurrency =~ ^[1-9][0-9]?$ ]] || die "not a concurrency: $concurrency" 'Give a whole number from 1 to 99.'
-	if [[ -n $invitation ]]; then CELERY_QUEUES=$ELSEWHERE_QUEUES; fi
 	: "${queues=$CELERY_QUEUES}"
 	check_queues "$queues"
-	if [[ -n $MACHINE$invitation ]]; then check_no_exports "$queues"; fi
 	require_docker
 	if [[ -z $MACHINE$invitation ]]; then require_running "$RABBITMQ_CONTAINER"; fi
 	check_home # or the new workers would have another ledger than the rest

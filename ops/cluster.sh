@@ -9,8 +9,6 @@
 INVITATION_LASTS=1800 # seconds
 # What all workers of a stack must agree on, and so comes with the invitation.
 SHARED_SETTINGS=(BACKLOG_LIMIT MAX_DELIVERIES WORKER_LEASE RESULT_EXPIRES EXPORT_EXPIRES AUDIT_EXPIRES STOP_TIMEOUT RETIRE_TIMEOUT NOTICES)
-# Exported files are on the disk of the first machine.
-ELSEWHERE_QUEUES=heavy,arithmetic
 
 # --- the network of the first machine --------------------------------------------------------------------------------
 
@@ -211,12 +209,6 @@ code() {
 		xargs -0 sha256sum | sha256sum | cut -c 1-16)
 }
 
-# check_no_exports QUEUES
-check_no_exports() {
-	[[ ,$1, != *,export,* ]] || die 'workers on another machine cannot take jobs of the queue export' \
-		"Exported files are on the disk of the first machine. The other queues are: ${ELSEWHERE_QUEUES/,/, }"
-}
-
 # --- another machine --------------------------------------------------------------------------------------------------
 
 # join FILE N QUEUES CONCURRENCY: become a machine of the stack that the invitation comes from, with so many workers.
@@ -281,7 +273,7 @@ take_invitation() {
 	printf '%s\n' "$PREFIX" >"$SECRETS_DIR/.stack"
 	# shellcheck disable=SC2154  # set by read_invitation
 	keep_secret joined "$(printf '%s\n' "MACHINE=$(this_machine)" "MANAGER=$manager" "CLUSTER_ENCRYPTION=$encryption" \
-		"CELERY_QUEUES=$ELSEWHERE_QUEUES" "${settings[@]}")"
+		"${settings[@]}")"
 	for one in "${secrets[@]}"; do keep_secret "${one%% *}" "${one#* }"; done
 }
 

@@ -4,9 +4,11 @@ import csv
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs import exports
+from sqlalchemy.exc import SQLAlchemyError
+
 from jobs.catalogue import ExportParams
 from jobs.errors import JobFailed
+from jobs.exports import store
 from jobs.ledger import todos
 from jobs.ledger.database import ledger
 from jobs.ledger.records import Todo
@@ -19,11 +21,11 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 @job("export")
 def export(task: JobTask, params: ExportParams) -> dict[str, Any]:
-    """Write the to-dos that pass the filters to ``/exports/<job id>.csv``; return that path and their number."""
+    """Write the to-dos that pass the filters to a file; return its name and their number."""
     job_id = task.request.id
     count = 0
     try:
-        with exports.write(job_id, task.request.attempt) as file:
+        with store.write(job_id, task.request.attempt) as file:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
             for share, page in todos.export(ledger(), params.filters):
@@ -32,7 +34,9 @@ def export(task: JobTask, params: ExportParams) -> dict[str, Any]:
                 task.report(100 * share, f"{count} to-dos")
     except OSError as error:  # a full disk may have room again in a moment
         raise task.retry(exc=JobFailed(f"The file could not be written: {error.strerror}.")) from error
-    return {"csv_path": str(exports.path_of(job_id)), "count": count}
+    except SQLAlchemyError as error:  # and a ledger that does not answer may be back
+        raise task.retry(exc=JobFailed("The ledger cannot be used: it may be stopped, or its disk full.")) from error
+    return {"csv_path": store.name_of(job_id), "count": count}
 
 
 def line(todo: Todo) -> tuple[int, str, str, str]:

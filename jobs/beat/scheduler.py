@@ -26,13 +26,14 @@ from celery.beat import Scheduler
 from celery.utils.log import get_logger
 from sqlalchemy.exc import SQLAlchemyError
 
-from jobs import exports, heartbeat
+from jobs import heartbeat
 from jobs.app import app as celery_app
 from jobs.beat import notifying, recurring, sampling
 from jobs.beat.leadership import Leadership
 from jobs.beat.summing import Summing
 from jobs.broker.depths import BrokerUnavailable, queue_depths
 from jobs.broker.publisher import NotPublished, Publisher, tell_published
+from jobs.exports import store
 from jobs.ledger import expiry, moves, queries, words, workers
 from jobs.ledger.database import ledger
 from jobs.settings import settings
@@ -205,7 +206,7 @@ class LedgerScheduler(Scheduler):
         if self._clearing is None:
             if until < self._next_clearing:
                 return
-            self._clearing, self._files_removed = exports.remove_expired(), 0
+            self._clearing, self._files_removed = store.remove_expired(), 0
         try:
             for removed in self._clearing:
                 self._files_removed += removed

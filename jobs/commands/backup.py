@@ -5,7 +5,8 @@ The file is a gzipped tar. In this order it holds:
 - ``about.json``: see :class:`About`;
 - ``ledger.db``: the whole ledger as it was at one moment, as a file of SQLite, also where it is in PostgreSQL. So a
   backup can be restored into either;
-- ``exports/``: the exported files. They are read after the ledger, so that a job that has ended in it has its file;
+- ``exports/``: the exported files, also those in PostgreSQL. They are read after the ledger, so that a job that has
+  ended in it has its file;
 - ``secrets/``: passwords, and the address of the mail server.
 
 Then the file is opened again, as :mod:`jobs.commands.restore` does it: a backup that was never opened is none.
@@ -21,10 +22,11 @@ import stat
 import sys
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -34,6 +36,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs import __version__
 from jobs.commands.migrate import upgrade
+from jobs.exports import database
 from jobs.ledger import copying
 from jobs.ledger.database import Ledger
 from jobs.settings import settings
@@ -121,8 +124,8 @@ def _copy_rows(ledger: Ledger, file: Ledger) -> None:
     file.dispose()
 
 
-def pack(target: Path, stack: str, ledger_copy: Path, exports: Path, secrets: Path) -> None:
-    """Write the file of a backup. Raises :class:`OSError`."""
+def pack(target: Path, stack: str, members: Iterable[tuple[Path, str]]) -> None:
+    """Write the file of a backup: of each member the file and its name there. Raises :class:`OSError`."""
     made_at = datetime.now(UTC).isoformat(timespec="seconds")
     about = About(format=FORMAT, warren=__version__, stack=stack, made_at=made_at)
     with tarfile.open(target, "w:gz", compresslevel=COMPRESSION) as archive:
@@ -130,7 +133,7 @@ def pack(target: Path, stack: str, ledger_copy: Path, exports: Path, secrets: Pa
         info = tarfile.TarInfo("about.json")
         info.size = len(content)
         archive.addfile(info, io.BytesIO(content))
-        for file, name in [(ledger_copy, "ledger.db"), *_named(exports, "exports"), *_named(secrets, "secrets")]:
+        for file, name in members:
             # Opened first: a file that has been replaced or removed since is still whole here.
             with suppress(FileNotFoundError), file.open("rb") as opened:
                 status = os.fstat(opened.fileno())
@@ -144,6 +147,22 @@ def _named(folder: Path, name: str) -> Iterator[tuple[Path, str]]:
     for file in sorted(folder.iterdir()):
         if file.is_file() and file.suffix != ".part" and not file.name.startswith(LEFT_OUT):
             yield file, f"{name}/{file.name}"
+
+
+def _in_ledger(ledger: Ledger, copy: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the exported files that are in PostgreSQL, one after the other as the same ``copy``, and their names.
+
+    A file that expires meanwhile is left out.
+    """
+    if ledger.file is not None:
+        return
+    for file in database.whole(ledger):
+        with suppress(FileNotFoundError):
+            with copy.open("wb") as opened:
+                opened.writelines(database.read(ledger, file))
+            os.utime(copy, (file.written_at, file.written_at))
+            yield copy, f"exports/{file.run.job_id}.csv"
+    copy.unlink(missing_ok=True)
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------
@@ -201,7 +220,8 @@ def back_up(stack: str, ledger: Ledger, exports: Path, secrets: Path, work: Path
         raise OSError(f"the disk is too full: a copy of the ledger and its backup may need {2 * size >> 20} MB")
     copy, target, opened = work / "ledger.db", work / "backup.tar.gz", work / "opened"
     copy_ledger(ledger, copy)
-    pack(target, stack, copy, exports, secrets)
+    files = chain(_named(exports, "exports"), _in_ledger(ledger, work / "export.csv"))
+    pack(target, stack, chain([(copy, "ledger.db")], files, _named(secrets, "secrets")))
     copy.unlink()
     with target.open("rb") as stream:
         unpack(stream, opened)

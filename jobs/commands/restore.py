@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from jobs.commands.backup import SECRETS, BadBackup, Contents, examine, unpack
 from jobs.commands.migrate import upgrade
+from jobs.exports import database
 from jobs.ledger import copying, moves, workers
 from jobs.ledger.database import Ledger
 from jobs.ledger.schema import metadata
@@ -59,12 +60,16 @@ def revive(ledger: Ledger) -> None:
         moves.mark_all_due(connection)
 
 
-def replace_files(folder: Path, exports: Path, secrets: Path) -> None:
-    """Put the files that were prepared in place, before the ledger: so it is never there without them."""
+def replace_files(folder: Path, ledger: Ledger, exports: Path, secrets: Path) -> None:
+    """Put the files that were prepared in place, before the ledger: so it is never there without them.
+
+    In PostgreSQL exported files are a part of the ledger, and come with it.
+    """
     for old in exports.iterdir():
         if old.suffix in (".csv", ".part"):
             old.unlink()
-    for name, target in (("exports", exports), ("secrets", secrets)):
+    places = {"secrets": secrets} if ledger.file is None else {"exports": exports, "secrets": secrets}
+    for name, target in places.items():
         for file in (folder / name).glob("*"):
             part = target / f"{file.name}.part"
             shutil.copy2(file, part)
@@ -77,7 +82,7 @@ def replace_ledger(folder: Path, ledger: Ledger) -> None:
     Raises :class:`sqlalchemy.exc.SQLAlchemyError`.
     """
     if ledger.file is None:
-        _replace_rows(Ledger(f"sqlite:///{folder}/ledger.db"), ledger)
+        _replace_rows(folder, ledger)
         return
     # Before the new file is there: SQLite would take the old one's log for its own.
     for suffix in ("-wal", "-shm"):
@@ -87,12 +92,16 @@ def replace_ledger(folder: Path, ledger: Ledger) -> None:
     os.sync()
 
 
-def _replace_rows(file: Ledger, ledger: Ledger) -> None:
+def _replace_rows(folder: Path, ledger: Ledger) -> None:
     upgrade(ledger)
+    file = Ledger(f"sqlite:///{folder}/ledger.db")
     tables = ", ".join(table.name for table in metadata.sorted_tables)
     with file.reading() as source, ledger.writing() as target:
         target.execute(text(f"TRUNCATE {tables} RESTART IDENTITY"))
         copying.copy(source, target)
+        for exported in (folder / "exports").glob("*.csv"):
+            with exported.open("rb") as content:
+                database.restore(target, exported.stem, content, exported.stat().st_mtime)
     file.dispose()
 
 
@@ -106,7 +115,7 @@ def main() -> int:
     try:
         print(prepare(sys.stdin.buffer, folder))
         if not arguments.check:
-            replace_files(folder, settings().exports_dir, SECRETS)
+            replace_files(folder, ledger, settings().exports_dir, SECRETS)
             replace_ledger(folder, ledger)
     except (BadBackup, OSError, SQLAlchemyError) as error:
         print(f"error: this backup cannot be restored: {error}", file=sys.stderr)

@@ -7,12 +7,12 @@ from sqlalchemy import Column, Connection, String, Table, func, insert, select, 
 
 from jobs.errors import storable
 from jobs.ledger import words
-from jobs.ledger.schema import audit, job, metadata, search_gap, todo
+from jobs.ledger.schema import audit, export_chunk, export_file, job, metadata, search_gap, todo
 
 #: Rows in memory at a time.
 CHUNK = 2000
-#: What is copied. Which jobs the index of words has is not: it is made anew.
-TABLES = [table for table in metadata.sorted_tables if table is not search_gap]
+#: What is copied. Which jobs the index of words has is not: it is made anew. Nor are files: SQLite's ledger has none.
+TABLES = [table for table in metadata.sorted_tables if table not in (search_gap, export_file, export_chunk)]
 #: What the database numbers by itself.
 NUMBERED: tuple[Column[Any], ...] = (job.c.seq, todo.c.id, audit.c.seq)
 

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -335,6 +336,28 @@ todo = Table(
     # NULL: it is there. A deleted one can be restored for a while.
     Column("deleted_at", Float),
     sqlite_autoincrement=True,
+)
+
+#: Files of exports, where the ledger is in PostgreSQL: see `files`.
+export_file = Table(
+    "export_file",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    # The run that has written it.
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("written_at", Float, nullable=False),
+    # In bytes. NULL: it is not whole yet.
+    Column("size", BigInteger),
+)
+
+#: What is in them: chunks of `files.CHUNK` bytes, of which the last one may be shorter.
+export_chunk = Table(
+    "export_chunk",
+    metadata,
+    Column("job_id", String(36), primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
 )
 
 #: People who may log in.

@@ -121,13 +121,17 @@ def test_it_is_shown_and_runs_jobs(cluster: Cluster) -> None:
         cluster.first.wait_state(task_id, "SUCCESS", timeout=60)
 
 
-def test_exports_stay_on_the_first_machine(cluster: Cluster) -> None:
-    refused = cluster.second.run("./launch_celery_worker.sh", "--queues", "heavy,export", check=False)
-    assert refused.stderr.startswith("error: workers on another machine cannot take jobs of the queue export")
-    queues = cluster.second.docker(
-        "inspect", "--format", '{{index .Config.Labels "warren.queues"}}', *cluster.second.containers()
-    )
-    assert "export" not in queues.split(",")
+def test_an_export_runs_there_and_its_file_is_downloaded_from_the_first_machine(cluster: Cluster) -> None:
+    todo = cluster.first.http.post("/flask/todos", json={"text": "written elsewhere"}).json()
+    cluster.first.docker("stop", cluster.first.celery)
+    try:
+        export = cluster.first.submit("export", filters={"text": "written elsewhere"})
+        cluster.first.wait_state(export, "SUCCESS", timeout=60)
+    finally:
+        cluster.first.docker("start", cluster.first.celery)
+    assert [works_elsewhere(cluster, job) for job in jobs(cluster, [export])] == [True]
+    file = cluster.first.http.get(f"/flask/download/{export}")
+    assert file.text.splitlines()[1:] == [f"{todo['id']},written elsewhere,false,{todo['created_at']}"]
 
 
 def test_its_machine_dies_and_the_other_one_ends_all_jobs(cluster: Cluster) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.stack import test_cis
+from tests.stack import test_cis, test_job_types
 from tests.stack.test_scripts import container_ids
 from tests.support.clients import asking
 from tests.support.leaks import Search, of_containers, of_logs, of_processes, secrets_in
@@ -148,6 +148,64 @@ def test_its_password_is_a_file_and_stands_nowhere_else(stack: Stack) -> None:
         assert stat.S_IMODE((stack.secrets / name).stat().st_mode) == 0o600
     search = Search(secrets_in(stack.secrets))
     assert search.text(of_containers(stack) + of_processes(stack) + of_logs(stack)) == set()
+
+
+# --- exported files ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        test_job_types.test_todos_are_exported_and_downloaded,
+        test_job_types.test_there_is_nothing_to_download_before_an_export_has_succeeded,
+        test_job_types.test_there_is_nothing_to_download_of_other_jobs,
+        test_job_types.test_100_000_todos_are_exported_in_seconds,
+    ],
+)
+def test_files_are_downloaded_as_from_a_folder(stack: Stack, check: Callable[[Stack], None]) -> None:
+    check(stack)
+    assert not list((stack.db / "exports").glob("*.csv")), "they are in PostgreSQL"
+
+
+def test_a_file_expires(stack: Stack) -> None:
+    old, young = (stack.submit("export", filters={"text": text}) for text in ("no such text", "nor such a text"))
+    for export in (old, young):
+        stack.wait_state(export, "SUCCESS")
+    grow_old = f"UPDATE export_file SET written_at = written_at - 25 * 3600 WHERE job_id = '{old}'"
+    stack.docker("exec", stack.postgres, "psql", "--quiet", "--dbname", "warren", "--command", grow_old)
+    stack.docker("exec", stack.beat, "python", "-c", "from jobs.exports import store; list(store.remove_expired())")
+    answer = stack.http.get(f"/flask/download/{old}")
+    assert answer.status_code == 410
+    assert "expired" in answer.json()["detail"]
+    assert stack.http.get(f"/flask/download/{young}").status_code == 200
+    assert stack.ledger(f"SELECT number FROM export_chunk WHERE job_id = '{old}'") == []
+
+
+@pytest.mark.parametrize("part", ["celery", "postgres"])
+def test_a_part_is_killed_while_a_file_is_written_and_another_run_writes_all_of_it(stack: Stack, part: str) -> None:
+    with test_job_types.many_todos(stack) as mark:
+        export = stack.submit("export", filters={"text": mark})
+        written = f"SELECT attempt FROM export_chunk WHERE job_id = '{export}'"
+        wait_until(lambda: stack.ledger(written), 30, "some of it is written", interval=0.02)
+        stack.kill(getattr(stack, part))
+        assert stack.wait_state(export, "SUCCESS", timeout=90)["result"]["count"] == 100_000
+    assert stack.http.get(f"/flask/tasks/{export}").json()["attempts"] == 2
+    assert set(stack.ledger(written)) == {("2",)}, "what the first run has left is gone"
+    assert len(stack.http.get(f"/flask/download/{export}").text.splitlines()) == 100_001
+    stack.wait_healthy()
+
+
+def test_clients_that_do_not_read_keep_nobody_else_waiting(stack: Stack) -> None:
+    with test_job_types.many_todos(stack) as mark:
+        export = stack.submit("export", filters={"text": mark})
+        stack.wait_state(export, "SUCCESS")
+    with ExitStack() as slow:
+        clients = [slow.enter_context(httpx.Client(base_url=stack.url, timeout=15)) for _ in range(40)]
+        answers = [slow.enter_context(client.stream("GET", f"/flask/download/{export}")) for client in clients]
+        assert {answer.status_code for answer in answers} == {200, 503}
+        assert {answer.headers["Retry-After"] for answer in answers if answer.status_code == 503} == {"5"}
+        assert stack.http.get("/flask/tasks", timeout=2).status_code == 200
+    wait_until(lambda: stack.http.get(f"/flask/download/{export}").status_code == 200, 30, "it is sent again")
 
 
 # --- build.sh again ---------------------------------------------------------------------------------------------------
@@ -303,6 +361,9 @@ def test_the_ledger_moves_while_jobs_come_in_and_all_of_them_succeed(moving: Sta
     """After the run that was killed."""
     moving.docker("start", moving.flask, moving.beat, moving.celery)
     wait_until(lambda: moving.http.get("/flask/healthz").status_code == 200, 60, "the stack goes on with SQLite")
+    export = moving.submit("export")
+    moving.wait_state(export, "SUCCESS")
+    file = moving.http.get(f"/flask/download/{export}")
     long = [moving.submit_heavy(8) for _ in range(2)]
     with submitting(moving) as load:
         done = moving.run("ops/move_ledger.sh", timeout=BUILD_TIMEOUT)
@@ -311,6 +372,7 @@ def test_the_ledger_moves_while_jobs_come_in_and_all_of_them_succeed(moving: Sta
     for task_id in long:
         moving.wait_state(task_id, "SUCCESS", timeout=60)
     moving.check_ledger()
+    assert moving.http.get(f"/flask/download/{export}").content == file.content
     assert "Submissions were refused for" in done.stdout
     assert load.refused
     assert {file.name for file in moving.db.glob("backend.db*")} == {"backend.db.moved", "backend.db.lock"}

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import JSON, Boolean, Column, Float, Integer, MetaData, Table, insert
+from sqlalchemy import JSON, Boolean, Column, Float, Integer, LargeBinary, MetaData, Table, insert
 
 from jobs.commands.migrate import MIGRATIONS
 from jobs.ledger.database import Ledger
@@ -125,4 +125,5 @@ _VALUES: list[tuple[type[Any], Any]] = [
     (Float, lambda number: _NOON + number),
     (Integer, lambda number: number),
     (JSON, lambda number: {"number": number}),
+    (LargeBinary, lambda number: b"\0" * number),
 ]

@@ -19,8 +19,10 @@ from sqlalchemy import update
 
 from jobs.commands import backup, migrate, restore
 from jobs.commands.backup import BadBackup
-from jobs.ledger import attempts, moves, queries, search, words, workers
+from jobs.exports import database
+from jobs.ledger import attempts, files, moves, queries, search, words, workers
 from jobs.ledger.database import Ledger
+from jobs.ledger.files import CHUNK
 from jobs.ledger.records import NewJob, Outcome
 from jobs.ledger.schema import job
 from jobs.question import read
@@ -54,7 +56,7 @@ class Place:
         with file.open("rb") as stream:
             contents = restore.prepare(stream, prepared)
         assert not list(prepared.glob("*-wal")), "all of it is in one file"
-        restore.replace_files(prepared, self.exports, self.secrets)
+        restore.replace_files(prepared, self.ledger, self.exports, self.secrets)
         restore.replace_ledger(prepared, self.ledger)
         self.ledger = Ledger(f"sqlite:///{self.file}")
         return contents
@@ -336,6 +338,64 @@ def test_a_ledger_in_postgresql_comes_back_there_and_in_a_file(
         assert found.keys() == {done.id, waiting.id}
         assert (found[done.id].state, found[done.id].result) == (State.SUCCESS, "It is done.")
     add(place, later)  # it goes on from there
+
+
+@on_postgresql
+def test_files_in_postgresql_are_in_a_backup_and_come_back_there_and_in_a_folder(
+    ledger: Ledger, place: Place, elsewhere: Place, tmp_path: Path
+) -> None:
+    place.ledger.dispose()
+    place.ledger = ledger
+    whole, later, half, moved = (heavy().id for _ in range(4))
+    text = "x" * (2 * CHUNK + 1)
+    with database.write(ledger, whole, 3) as file:
+        file.write(text)
+    (place.exports / f"{moved}.csv").write_text("from before the move to PostgreSQL")
+    dead = database.write(ledger, half, 1)
+    dead.__enter__().write(text)
+    made = place.back_up()
+    with tarfile.open(made) as archive:
+        assert [name for name in archive.getnames() if name.startswith("exports")] == [
+            f"exports/{moved}.csv",
+            f"exports/{whole}.csv",
+        ]
+    with database.write(ledger, later, 1) as file:
+        file.write("is forgotten")
+    before = database.find(ledger, whole)
+    assert before is not None
+
+    with made.open("rb") as stream:
+        assert restore.prepare(stream, tmp_path / "restore").files == 2
+    restore.replace_files(tmp_path / "restore", ledger, place.exports, place.secrets)
+    restore.replace_ledger(tmp_path / "restore", ledger)
+    there = {file.run.job_id: file for file in database.whole(ledger)}
+    assert there.keys() == {whole, moved}
+    assert b"".join(database.read(ledger, there[whole])) == text.encode()
+    assert there[whole].written_at == pytest.approx(before.written_at)
+    assert list(place.exports.iterdir()) == []
+
+    elsewhere.restore(made)
+    assert sorted(file.stem for file in elsewhere.exports.iterdir()) == sorted([whole, moved])
+    restored = elsewhere.exports / f"{whole}.csv"
+    assert restored.read_text() == text
+    assert restored.stat().st_mtime == pytest.approx(before.written_at)
+
+
+@on_postgresql
+def test_a_file_in_postgresql_that_expires_meanwhile_is_left_out(
+    ledger: Ledger, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.ledger.dispose()
+    place.ledger = ledger
+    for _ in range(2):
+        with database.write(ledger, heavy().id, 1) as file:
+            file.write("all of it")
+    found = database.whole(ledger)
+    monkeypatch.setattr(database, "whole", lambda _: found)
+    with ledger.writing() as connection:
+        assert files.remove(connection, found[0].run, 10)
+    with tarfile.open(place.back_up()) as archive:
+        assert archive.getnames() == ["about.json", "ledger.db", f"exports/{found[1].run.job_id}.csv"]
 
 
 @on_postgresql

@@ -1,4 +1,4 @@
-"""The folder of exported files, which workers write, Nginx sends and the beat container clears."""
+"""Exported files in a folder, where the ledger is in SQLite: workers write them, Nginx sends them."""
 
 import os
 import time
@@ -19,6 +19,12 @@ def path_of(job_id: str) -> Path:
     if str(uuid.UUID(job_id)) != job_id:
         raise ValueError(f"not a job's id: {job_id!r}")
     return settings().exports_dir / f"{job_id}.csv"
+
+
+def find(job_id: str) -> Path | None:
+    """Return the file of an export, if there is one."""
+    path = path_of(job_id)
+    return path if path.is_file() else None
 
 
 @contextmanager
