@@ -53,7 +53,7 @@ usage() {
 
 main() {
 	help_if_asked "$@"
-	local install=false refresh=false sboms refused='' number=''
+	local install=false refresh=false sboms refused='' number='' before=$CLUSTER_ADDRESS
 	take_over=false
 	while (($#)); do
 		case $1 in
@@ -74,7 +74,11 @@ main() {
 		shift
 	done
 	if [[ $install == true ]]; then install_and_start_docker; fi
-	if [[ -n $number || $CLUSTER_ADDRESS == *,* ]]; then choose_node "$CLUSTER_ADDRESS" "${number:-nothing}"; fi
+	if [[ -n $number || $CLUSTER_ADDRESS == *,* ]]; then
+		choose_node "$CLUSTER_ADDRESS" "${number:-nothing}"
+	elif [[ $CLUSTER_ADDRESS != "$before" ]]; then
+		refuse_on_three 'three machines stay three'
+	fi
 	preflight
 	if [[ $take_over == false ]]; then check_home; fi
 	trap 'stop_steps; exit 130' INT TERM
@@ -95,7 +99,7 @@ main() {
 	step 'networks, volumes, secrets' make_surroundings
 	if [[ $TLS == on ]]; then step 'certificate' bring_certificate; fi
 	if [[ -n $NODE ]]; then
-		if [[ $NODE == 1 ]]; then await_nodes; fi
+		if [[ $NODE == 1 ]]; then await_nodes 2 3; fi
 		step "$ETCD_CONTAINER" start_etcd
 	fi
 	if own_postgres; then step "$POSTGRES_CONTAINER" start_postgres; fi

@@ -90,9 +90,9 @@ STOP_TIMEOUT=${STOP_TIMEOUT:-30}                  # seconds between SIGTERM and 
 HEALTH_TIMEOUT=${HEALTH_TIMEOUT:-120}             # seconds a container may take to become healthy
 
 # --- names that follow from the prefix -----------------------------------------------------------
-BASE=${BASE_IMAGE:-warren_base:trixie} # what the Dockerfiles start FROM; a made one serves all prefixes
-NETWORK=${PREFIX}_network              # the whole system; --internal
-FRONT_NETWORK=${PREFIX}_front_network  # Nginx and Flask; workers and beat only if they send mail or notices
+BASE=${BASE_IMAGE:-warren_base:trixie}  # what the Dockerfiles start FROM; a made one serves all prefixes
+NETWORK=${PREFIX}_network               # the whole system; --internal
+FRONT_NETWORK=${PREFIX}_front_network   # Nginx and Flask; workers and beat only if they send mail or notices
 KEEPER_NETWORK=${PREFIX}_keeper_network # PostgreSQL and etcd, where three machines keep each other's place; --internal
 RABBITMQ_VOLUME=${PREFIX}_rabbitmq_data
 POSTGRES_VOLUME=${PREFIX}_postgres_data

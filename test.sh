@@ -22,7 +22,8 @@ usage() {
 		fix formats all Python and shell files, and mends what ruff can mend. It runs no tests.
 
 		  --install  first install what is missing (Debian or Ubuntu, as root)
-		  --jobs N   of chaos, every fault with N jobs each, and write docs/reliability.md from what happened
+		  --jobs N   of chaos and cluster, every fault with N jobs each, and write docs/reliability.md, or the table in
+		             docs/beyond_one_machine.md, from what happened
 
 		The Python tools are installed into .venvs/, pinned by tests/requirements.txt.
 		Without a Docker engine, or PostgreSQL's programs, the tests that need them are skipped; where CI=true they fail.
@@ -33,6 +34,7 @@ usage() {
 		  ./test.sh unit
 		  ./test.sh stack -- -k worker --maxfail 1
 		  ./test.sh chaos --jobs 10000
+		  ./test.sh cluster --jobs 1000
 	HELP
 }
 

@@ -11,7 +11,7 @@ LISTEN=/tmp/listen.conf REDIRECT=/tmp/redirect.conf
 LOADED=/tmp/loaded.conf           # a copy of what Nginx has read
 CERTIFICATE=/tmp/certificate.hash # of the one that it has read
 DRAINING=/tmp/draining
-CHOSEN=/tmp/flask_name # whom to ask: FLASK_CONTAINER, or who stands in for it
+CHOSEN=/tmp/flask_name                       # whom to ask: FLASK_CONTAINER, or who stands in for it
 LIFE=/run/warren/life BORROWED=/tmp/borrowed # see port.py
 # A container from before there were these settings has none of them, until it is renewed.
 AUTH=${AUTH:-off} TLS=${TLS:-off} HTTP_PORT=${HTTP_PORT:-}

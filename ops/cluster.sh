@@ -115,6 +115,8 @@ take_inner_network_away() {
 		sleep 0.2
 	done
 	if [[ -z $CLUSTER_ADDRESS ]]; then leave_swarm; fi
+	# The worker of one machine. Of three, each has its machine's name.
+	if [[ -n $NODE ]]; then remove "${PREFIX}_celery_container"; fi
 }
 
 stop_role() {

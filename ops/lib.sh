@@ -124,6 +124,11 @@ require_running() {
 	container_running "$1" || die "$1 is not running" 'Start the stack with: ./build.sh'
 }
 
+# refuse_on_three MESSAGE: for what one of three machines cannot do alone.
+refuse_on_three() {
+	[[ -z $NODE ]] || die "$1: this machine is number $NODE of $NODES" 'See: docs/beyond_one_machine.md'
+}
+
 # --- queues --------------------------------------------------------------------------------------
 
 # The queues that the broker has, one per line.

@@ -15,12 +15,19 @@ choose_node() {
 		die "--cluster needs three addresses, not: $1" 'Give one, of this machine, or three with commas between them. Of five machines, the other two can have workers.'
 	[[ $2 =~ ^[123]$ ]] || die "--node needs the number of this machine, not: $2" "Give 1 on ${addresses[0]}, 2 on ${addresses[1]}, 3 on ${addresses[2]}."
 	for address in "${addresses[@]}"; do check_address "$address"; done
+	CLUSTER_ADDRESS=${addresses[$2 - 1]}
 	if [[ -n $NODE ]]; then return; fi
-	[[ -z $LEDGER_BEFORE ]] || die "there is a stack $PREFIX of one machine here" \
-		'To take its jobs along: ops/backup.sh, ./stop.sh --purge, then this again, and at last ops/restore.sh'
+	if [[ -n $LEDGER_BEFORE ]]; then check_ledger_can_grow "$2"; fi
 	[[ $LEDGER == sqlite || -z $DATABASE_URL ]] || die 'three machines have a PostgreSQL of their own, and DATABASE_URL names another' 'Unset DATABASE_URL.'
-	NODES=$1 NODE=$2 CLUSTER_ADDRESS=${addresses[$2 - 1]} LEDGER=postgresql DATABASE_URL='' HOST=$(this_machine)
+	NODES=$1 NODE=$2 LEDGER=postgresql DATABASE_URL='' LEDGER_BEFORE='' HOST=$(this_machine)
 	be_a_node
+}
+
+# check_ledger_can_grow NUMBER: a stack of one machine becomes the first of three, with its jobs.
+check_ledger_can_grow() {
+	own_postgres || die "the jobs of the stack $PREFIX are not in a PostgreSQL of its own" 'If they are in SQLite, take them there: ops/move_ledger.sh'
+	[[ $1 == 1 ]] || die "there is a stack $PREFIX with jobs on this machine" 'Let this machine be number 1: it brings its jobs along. To remove them: ./stop.sh --purge'
+	check_nobody_is_elsewhere 'workers on other machines use the network that would be replaced'
 }
 
 # join_nodes: become a manager of the Swarm of the others, with the secrets of the invitation.
@@ -45,11 +52,11 @@ join_nodes() {
 	wait_for 30 "the network $NETWORK" docker network inspect "$NETWORK"
 }
 
-# --- the first of the three ------------------------------------------------------------------------------------------
+# --- one that is there already ---------------------------------------------------------------------------------------
 
-all_nodes_are_here() { (($(docker node ls --quiet | wc -l) >= 3)); }
+all_nodes_are_here() { (($(docker node ls --quiet --filter role=manager | wc -l) >= 3)); }
 
-# await_nodes: write the invitation and wait until the other two have come.
+# await_nodes NUMBER...: write the invitation and wait until these machines have come.
 await_nodes() {
 	local file=$SECRETS_DIR/invitation deadline=$((EPOCHSECONDS + INVITATION_LASTS))
 	if all_nodes_are_here; then return; fi
@@ -60,13 +67,12 @@ await_nodes() {
 	cat <<-TEXT
 
 		The invitation is $file
-		There are all passwords in it. Carry it to the same place on the other two machines, by a way that nobody else reads,
-		for instance with scp. There, in a copy of this version of the project:
+		There are all passwords in it. Carry it to the same place there, by a way that nobody else reads, for instance with
+		scp. Then, in a copy of this version of the project:
 
-		  ./build.sh --cluster $NODES --node 2
-		  ./build.sh --cluster $NODES --node 3
+		$(printf "  ./build.sh --cluster $NODES --node %s\n" "$@")
 
-		Waiting for them, at most $((INVITATION_LASTS / 60)) minutes; Ctrl-C takes the invitation back.
+		Waiting, at most $((INVITATION_LASTS / 60)) minutes; Ctrl-C takes the invitation back.
 
 	TEXT
 	while ! all_nodes_are_here; do

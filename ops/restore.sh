@@ -49,6 +49,7 @@ main() {
 	[[ -n $file ]] || die 'no file is given' 'See: ops/restore.sh --help'
 	[[ -f $file && -r $file ]] || die "$(id -un) cannot read a file $file" "Look at what there is: ls -l $WARREN_DIR/backups/$PREFIX"
 	require_docker
+	refuse_on_three 'a backup is brought back into a stack of one machine'
 	if own_postgres; then require_running "$POSTGRES_CONTAINER"; fi
 	check_home
 	check_owner DB_DIR

@@ -48,6 +48,7 @@ main() {
 	check_home
 	docker exec "$RABBITMQ_CONTAINER" test -e /usr/local/bin/learn_definitions ||
 		die 'the stack was built before its passwords could be renewed' 'Renew it with: ./build.sh'
+	refuse_on_three 'the passwords of three machines cannot be renewed'
 	if chosen broker ledger; then check_nobody_is_elsewhere 'workers on other machines would be locked out'; fi
 	only_one_at_a_time
 	check_settings

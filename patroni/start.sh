@@ -12,5 +12,21 @@ PATRONI_REWIND_PASSWORD=$(secret rewind_password)
 PATRONI_RESTAPI_PASSWORD=$(secret patroni_password)
 export PATRONI_REPLICATION_PASSWORD PATRONI_REWIND_PASSWORD PATRONI_RESTAPI_PASSWORD
 
+# A PostgreSQL that was alone until now, and has the ledger already, does not know the users of the others.
+if [[ -e $PGDATA/PG_VERSION && ! -e $PGDATA/patroni.dynamic.json && ! -e $PGDATA/standby.signal ]]; then
+	alone=(-c config_file=/etc/warren/postgresql.conf -c listen_addresses=)
+	pg_ctl --silent --wait --options "${alone[*]}" start
+	# By standard input: a command line can be read by others. If it fails, the log must not show it either.
+	psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 <<-SQL
+		SET log_min_error_statement = panic;
+		SELECT 'CREATE ROLE ' || name FROM unnest(ARRAY['replication', 'rewind']) AS name WHERE to_regrole(name) IS NULL \\gexec
+		ALTER ROLE replication REPLICATION LOGIN PASSWORD '$PATRONI_REPLICATION_PASSWORD';
+		ALTER ROLE rewind LOGIN PASSWORD '$PATRONI_REWIND_PASSWORD';
+		GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean), pg_read_binary_file(text),
+			pg_read_binary_file(text, bigint, bigint, boolean) TO rewind;
+	SQL
+	pg_ctl --silent --wait --mode fast stop
+fi
+
 sed "s/@CONNECTIONS@/$POSTGRES_CONNECTIONS/; s/@SHARED_BUFFERS@/${SHARED_BUFFERS_MB}MB/" /etc/warren/patroni.yml >/tmp/patroni.yml
 exec patroni /tmp/patroni.yml

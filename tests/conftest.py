@@ -73,7 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--jobs",
         type=int,
         metavar="N",
-        help="run all of tests/chaos, N jobs for each fault, and write docs/reliability.md (default: a reduced set)",
+        help="run all of tests/chaos and tests/cluster, N jobs for each fault, and write docs (default: a reduced set)",
     )
     parser.addoption(
         "--closed",

@@ -111,7 +111,8 @@ def _consumers(names: tuple[str, ...]) -> dict[str, int]:
 def _totals(names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     with closing(_management()) as connection:
         return {
-            name: _ask(connection, f"queues/warren/{name}?disable_stats=true&enable_queue_totals=true") for name in names
+            name: _ask(connection, f"queues/warren/{name}?disable_stats=true&enable_queue_totals=true")
+            for name in names
         }
 
 

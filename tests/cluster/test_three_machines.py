@@ -4,13 +4,15 @@ The tests follow one another: each goes on from where the last one has left the 
 """
 
 import os
+import re
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from itertools import chain
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,6 @@ class Node(StackOnMachine):
         super().__init__(machine, folder, prefix=f"{PREFIX}_three", root=folder / "project")
         self.number = number
         self.etcd = f"{self.prefix}_etcd_container"
-        self.celery += f"_{machine.name}"
         #: What systemd would keep running.
         self._starter: subprocess.Popen[bytes] | None = None
         files = run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]).stdout.split("\0")
@@ -56,7 +57,9 @@ class Node(StackOnMachine):
         self.boot()
 
     def boot(self) -> None:
-        self._starter = subprocess.Popen(self._there("ops/start_again.sh"), env=os.environ | self.env, stdin=subprocess.DEVNULL)
+        self._starter = subprocess.Popen(
+            self._there("ops/start_again.sh"), env=os.environ | self.env, stdin=subprocess.DEVNULL
+        )
 
     def die(self) -> None:
         self.machine.die()
@@ -94,12 +97,75 @@ def three(engines: None, place: Path) -> Iterator[list[Node]]:
 @pytest.fixture
 def whole(three: list[Node]) -> list[Node]:
     """Return the three, all of them there and well."""
+    wait_until_whole(three)
+    return three
+
+
+def wait_until_whole(three: list[Node]) -> None:
     for node in three:
-        wait_until(lambda node=node: node.containers(), 60, f"{node.machine.name} is there")
+        wait_until(node.containers, 60, f"{node.machine.name} is there")
         node.wait_healthy(timeout=120)
     wait_until(three[0].members, 120, "one PostgreSQL leads and two follow", lambda how: sorted(how.values()) == PLACES)
     wait_until(three[0].copies, 60, "each queue is on all three", lambda copies: copies == [3, 3, 3])
-    return three
+
+
+@pytest.fixture
+def jobs(request: pytest.FixtureRequest) -> int:
+    """How many jobs are submitted while something breaks, at least."""
+    return int(request.config.getoption("--jobs") or 100)
+
+
+@pytest.fixture
+def full(request: pytest.FixtureRequest) -> None:
+    """Skip what takes too long for every run."""
+    if request.config.getoption("--jobs") is None:
+        pytest.skip("only in the full run: it takes long, or is similar to another one")
+
+
+@dataclass(frozen=True)
+class Line:
+    """What happened when something broke; times in seconds."""
+
+    what: str
+    accepted: int
+    refused: int
+    slowest: float
+    longest_pause: float
+    back_after: float
+
+    @classmethod
+    def of(cls, what: str, loads: list[Load], back_after: float) -> "Line":
+        return cls(
+            what,
+            accepted=sum(len(load.accepted) for load in loads),
+            refused=sum(len(load.refused) for load in loads),
+            slowest=max(load.slowest for load in loads),
+            longest_pause=max(load.longest_pause for load in loads),
+            back_after=back_after,
+        )
+
+    def __str__(self) -> str:
+        back = f"{self.back_after:.0f} s" if self.back_after else "-"
+        return (
+            f"| {self.what} | {self.accepted} | {self.refused} x 503 | 0 | {self.slowest:.1f} s"
+            f" | {self.longest_pause:.0f} s | {back} |"
+        )
+
+
+@pytest.fixture(scope="module")
+def lines(request: pytest.FixtureRequest) -> Iterator[list[Line]]:
+    """Collect what happened; a full run writes it into the page."""
+    found: list[Line] = []
+    yield found
+    table = "\n".join(map(str, found))
+    print(f"\n{table}")
+    if request.config.getoption("--jobs") is not None and not request.session.testsfailed:
+        page = ROOT / "docs/beyond_one_machine.md"
+        page.write_text(TABLE.sub(lambda match: f"{match[1]}{table}\n", page.read_text()))
+
+
+#: The head of the table in the page, and its lines.
+TABLE = re.compile(r"(\| what happens \| accepted \|.*\n\| -.*\n)(?:\|.*\n)*")
 
 
 #: What one PostgreSQL knows of the three.
@@ -132,10 +198,19 @@ def check(nodes: list[Node], loads: list[Load]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (["--cluster", "192.0.2.1,192.0.2.2", "--node", "1"], "--cluster needs three addresses, not: 192.0.2.1,192.0.2.2"),
+        (
+            ["--cluster", "192.0.2.1,192.0.2.2", "--node", "1"],
+            "--cluster needs three addresses, not: 192.0.2.1,192.0.2.2",
+        ),
         (["--cluster", "192.0.2.1,192.0.2.2,192.0.2.2", "--node", "1"], "--cluster needs three addresses, not: "),
-        (["--cluster", "192.0.2.1,192.0.2.2,here", "--node", "1"], "--cluster needs an address of this machine, not: here"),
-        (["--cluster", "192.0.2.1,192.0.2.2,192.0.2.3", "--node", "4"], "--node needs the number of this machine, not: 4"),
+        (
+            ["--cluster", "192.0.2.1,192.0.2.2,here", "--node", "1"],
+            "--cluster needs an address of this machine, not: here",
+        ),
+        (
+            ["--cluster", "192.0.2.1,192.0.2.2,192.0.2.3", "--node", "4"],
+            "--node needs the number of this machine, not: 4",
+        ),
         (["--cluster", "192.0.2.1,192.0.2.2,192.0.2.3"], "--node needs the number of this machine, not: nothing"),
         (["--node", "1"], "--cluster needs three addresses, not: "),
     ],
@@ -159,36 +234,57 @@ def place_of(three: list[Node], node: Node) -> list[str]:
     return ["--cluster", addresses, "--node", str(node.number)]
 
 
-def test_three_machines_become_one_stack(three: list[Node]) -> None:
+def become_three(nodes: list[Node]) -> None:
     encryption = {"CLUSTER_ENCRYPTION": "off"}  # not each kernel has it
-    first = three[0]
+
+    def build(node: Node) -> subprocess.CompletedProcess[str]:
+        return node.run("./build.sh", *place_of(nodes, node), timeout=BUILD_TIMEOUT, **encryption)
+
+    first, *others = nodes
     with ThreadPoolExecutor() as pool:
-
-        def build(node: Node) -> subprocess.CompletedProcess[str]:
-            return node.run("./build.sh", *place_of(three, node), timeout=BUILD_TIMEOUT, **encryption)
-
         builds = [pool.submit(build, first)]
-        invitation = first.secrets / "invitation"
-        wait_until(invitation.exists, BUILD_TIMEOUT, "the invitation is written")
-        assert stat.S_IMODE(invitation.stat().st_mode) == 0o600
-        for node in three[1:]:
-            node.secrets.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(invitation, node.secrets)
-            builds.append(pool.submit(build, node))
+        bring_invitation(first, others)
+        builds += [pool.submit(build, node) for node in others]
         said = [build.result().stdout for build in builds]
-    for node, text in zip(three, said, strict=True):
+    for node, text in zip(nodes, said, strict=True):
         assert f"This machine is number {node.number} of " in text
         assert not (node.secrets / "invitation").exists()
+        node.celery = f"{node.prefix}_celery_container_{node.machine.name}"
         node.boot()
 
 
+def bring_invitation(first: Node, others: list[Node]) -> None:
+    invitation = first.secrets / "invitation"
+    wait_until(invitation.exists, BUILD_TIMEOUT, "the invitation is written")
+    assert stat.S_IMODE(invitation.stat().st_mode) == 0o600
+    for node in others:
+        node.secrets.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(invitation, node.secrets)
+
+
+def test_three_machines_become_one_stack(three: list[Node]) -> None:
+    become_three(three)
+
+
+def parts(node: Node) -> list[str]:
+    roles = (
+        node.nginx,
+        node.port_container,
+        node.flask,
+        node.rabbitmq,
+        node.celery,
+        node.beat,
+        node.postgres,
+        node.etcd,
+    )
+    return sorted(roles)
+
+
 def test_each_machine_has_all_parts_and_they_are_one(whole: list[Node]) -> None:
-    workers = {node.celery for node in whole}
     for node in whole:
-        parts = (node.nginx, node.port_container, node.flask, node.rabbitmq, node.celery, node.beat, node.postgres, node.etcd)
-        assert node.containers() == sorted(parts)
+        assert node.containers() == parts(node)
         alive = {worker["name"] for worker in node.http.get("/flask/workers").json()["data"]}
-        assert alive >= workers
+        assert alive >= {other.celery for other in whole}
         job = node.submit_heavy()
         for other in whole:
             other.wait_state(job, "SUCCESS")
@@ -199,45 +295,120 @@ def test_each_machine_has_all_parts_and_they_are_one(whole: list[Node]) -> None:
 def test_a_second_build_changes_nothing(whole: list[Node]) -> None:
     before = [node.docker("ps", "--quiet", "--no-trunc") for node in whole]
     whole[1].run("./build.sh", timeout=BUILD_TIMEOUT)
+    whole[2].run("./build.sh", *place_of(whole, whole[2]), timeout=BUILD_TIMEOUT)
     assert [node.docker("ps", "--quiet", "--no-trunc") for node in whole] == before
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        (["./build.sh", "--no-cluster"], "three machines stay three"),
+        (["./build.sh", "--cluster", "192.0.2.1"], "three machines stay three"),
+        (["./build.sh", "--cluster", "192.0.2.1,192.0.2.2,192.0.2.3", "--node", "1"], "this machine is number 1 of"),
+        (["ops/rotate_secrets.sh"], "the passwords of three machines cannot be renewed"),
+        (["ops/restore.sh", "README.md"], "a backup is brought back into a stack of one machine"),
+        (["ops/replace_node.sh", "1"], "not the number of another machine: 1"),
+        (["ops/replace_node.sh"], "not the number of another machine: "),
+    ],
+)
+def test_what_one_of_three_cannot_do_alone_is_refused(whole: list[Node], command: list[str], error: str) -> None:
+    before = whole[0].docker("ps", "--quiet", "--no-trunc")
+    refused = whole[0].run(command[0], *command[1:], check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"error: {error}")
+    assert whole[0].docker("ps", "--quiet", "--no-trunc") == before
 
 
 # --- and one dies -----------------------------------------------------------------------------------------------------
 
 
-def test_the_one_that_leads_dies_and_no_job_is_lost(whole: list[Node]) -> None:
-    dead = leader(whole)
+def strike(whole: list[Node], dead: Node, jobs: int) -> Line:
+    """Kill a machine while jobs are submitted to the others, until they have accepted so many; it comes back at the end."""
     others = [node for node in whole if node is not dead]
+    leads = "leads" if dead is leader(whole) else "follows"
     with submitting_to(others) as loads:
         dead.die()
-        accepted = [len(load.accepted) for load in loads]
+        struck = time.monotonic()
         wait_until(
-            lambda: all(len(load.accepted) > 50 + before for load, before in zip(loads, accepted, strict=True)),
-            60,
+            lambda: all(len(load.accepted) > jobs // 2 and load.accepted_at[-1] > struck + 1 for load in loads),
+            60 + jobs,
             "jobs are accepted again",
         )
     check(others, loads)
     health = others[0].http.get("/flask/healthz/background").json()
     assert health["machines"] == {str(node.number): "gone" if node is dead else "ok" for node in whole}
     assert f"{dead.number} gone" in others[1].run("./list_queues.sh").stdout.splitlines()[-1]
+    began = time.monotonic()
     dead.begin()
+    wait_until_whole(whole)
+    return Line.of(f"machine {dead.number} dies; its PostgreSQL {leads}", loads, time.monotonic() - began)
 
 
-def test_machine_after_machine_is_renewed_and_no_job_is_lost(whole: list[Node]) -> None:
+def test_the_one_that_leads_dies_and_no_job_is_lost(whole: list[Node], jobs: int, lines: list[Line]) -> None:
+    lines.append(strike(whole, leader(whole), jobs))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_one_after_the_other_dies(full: None, whole: list[Node], number: int, jobs: int, lines: list[Line]) -> None:
+    lines.append(strike(whole, whole[number - 1], jobs))
+
+
+def test_machine_after_machine_is_renewed_and_no_job_is_lost(whole: list[Node], lines: list[Line]) -> None:
     """Each renewal replaces all that can be: the settings say otherwise for all of them."""
     more = {"WEB_THREADS": "31", "CELERY_PREFETCH": "3", "POSTGRES_MEMORY": "500m", "RABBITMQ_MEMORY": "760m"}
     with submitting_to(whole) as loads:
         for node in whole:
             node.run("./build.sh", timeout=BUILD_TIMEOUT, **more)
     check(whole, loads)
-    assert not [name for name in chain(*(node.containers() for node in whole)) if not name.startswith(whole[0].prefix)]
+    lines.append(Line.of("`./build.sh` renews one machine after the other", loads, 0))
+    assert {name for node in whole for name in node.containers()} == {name for node in whole for name in parts(node)}
 
 
-def test_all_three_are_switched_off_and_on_again(whole: list[Node]) -> None:
+def test_all_three_are_switched_off_and_on_again(whole: list[Node], lines: list[Line]) -> None:
     jobs = [node.submit("add", a=1, b=2) for node in whole for _ in range(20)]
     for node in whole:
         node.die()
+    began = time.monotonic()
     with ThreadPoolExecutor() as pool:
         list(pool.map(Node.begin, whole))
+    wait_until_whole(whole)
+    back_after = time.monotonic() - began
     for job in jobs:
-        wait_until(lambda job=job: whole[0].status(job)["status"] == "SUCCESS", 180, "the job succeeds")
+        whole[0].wait_state(job, "SUCCESS", timeout=180)
+    lines.append(Line("all three are switched off, and on again", len(jobs), 0, 0, 0, back_after))
+
+
+def test_another_machine_takes_the_place_of_one_that_is_dead_for_good(full: None, whole: list[Node]) -> None:
+    dead, (first, *_) = whole[2], whole
+    job = first.submit("add", a=1, b=2)
+    first.wait_state(job, "SUCCESS")
+    refused = first.run("ops/replace_node.sh", "3", check=False)
+    assert refused.stderr.splitlines()[0].startswith(f"error: the machine {dead.machine.address} is there")
+    dead.die()
+    for place in (dead.machine.folder, dead.secrets, dead.db):
+        shutil.rmtree(place, ignore_errors=True)
+    wait_until(lambda: "Down" in first.docker("node", "ls", "--format", "{{.Status}}"), 60, "the others know it")
+    dead.machine.start()
+    give_layers([dead.machine], dead, ALL_IMAGES)
+    with ThreadPoolExecutor() as pool:
+        replaced = pool.submit(first.run, "ops/replace_node.sh", "3", timeout=BUILD_TIMEOUT)
+        bring_invitation(first, [dead])
+        dead.run("./build.sh", *place_of(whole, dead), timeout=BUILD_TIMEOUT, CLUSTER_ENCRYPTION="off")
+        assert "Another machine has joined as number 3." in replaced.result().stdout
+    dead.boot()
+    wait_until_whole(whole)
+    assert dead.status(job)["status"] == "SUCCESS"
+
+
+def test_a_stack_of_one_machine_becomes_the_first_of_three(full: None, whole: list[Node]) -> None:
+    first = whole[0]
+    for node in whole:
+        node.run("./stop.sh", "--purge")
+    first.celery = f"{first.prefix}_celery_container"
+    first.run("./build.sh", timeout=BUILD_TIMEOUT, LEDGER="postgresql")
+    jobs = [first.submit("add", a=1, b=2) for _ in range(20)] + [first.submit_heavy(30) for _ in range(4)]
+    become_three(whole)
+    wait_until_whole(whole)
+    for job in jobs:
+        whole[2].wait_state(job, "SUCCESS", timeout=120)
+    check(whole, [])

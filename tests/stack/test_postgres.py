@@ -8,10 +8,12 @@ import signal
 import stat
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,14 @@ class Load:
 
     accepted: list[str] = field(default_factory=list)
     refused: list[httpx.Response] = field(default_factory=list)
+    #: When jobs were accepted, by the monotonic clock, and how long the slowest answer took, both in seconds.
+    accepted_at: list[float] = field(default_factory=list)
+    slowest: float = 0
+
+    @property
+    def longest_pause(self) -> float:
+        """The longest time between two accepted jobs, in seconds."""
+        return max(after - before for before, after in pairwise(sorted(self.accepted_at)))
 
     def check(self, stack: Stack) -> None:
         """Fail unless all that were accepted succeed, and refusals say when to come again."""
@@ -75,9 +85,12 @@ def submitting(stack: Stack, clients: int = 4) -> Iterator[Load]:
     def submit() -> None:
         with httpx.Client(base_url=stack.url, timeout=15) as http:
             while not stop.wait(0.02):
+                asked = time.monotonic()
                 answer = http.post("/flask/add", json={"a": 1, "b": 2})
+                load.slowest = max(load.slowest, time.monotonic() - asked)
                 if answer.status_code == 202:
                     load.accepted.append(answer.json()["task_id"])
+                    load.accepted_at.append(time.monotonic())
                 else:
                     load.refused.append(answer)
 
