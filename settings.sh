@@ -127,8 +127,8 @@ fi
 
 # More machines than one: ops/cluster.sh writes this file. It has the address at which others reach this machine, and who
 # made the Swarm. If it is one of three (ops/nodes.sh), also its number, its name, and the addresses of all.
-CLUSTER_ADDRESS='' encryption=on SWARM=found NODE='' HOST='' NODES=''
-if [[ -r $SECRETS_DIR/cluster ]]; then read -r CLUSTER_ADDRESS encryption SWARM NODE HOST NODES <"$SECRETS_DIR/cluster"; fi
+CLUSTER_ADDRESS='' encryption=on SWARM=found NODE='' HOST='' CLUSTER_ADDRESSES=''
+if [[ -r $SECRETS_DIR/cluster ]]; then read -r CLUSTER_ADDRESS encryption SWARM NODE HOST CLUSTER_ADDRESSES <"$SECRETS_DIR/cluster"; fi
 : "${CLUSTER_ENCRYPTION:=$encryption}"
 
 # of_node ROLE [NUMBER]: the name by which all machines know that container of the machine with this number.

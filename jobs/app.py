@@ -80,8 +80,8 @@ app.conf.update(
     broker_connection_max_retries=None,
     broker_heartbeat=20,
     broker_transport_options={"read_timeout": 30, "write_timeout": 10},
-    # The queue for it belongs to one connection and is on one server. When a machine is gone and comes back, RabbitMQ may
-    # refuse it for up to a minute, and the worker would take no jobs meanwhile.
+    # The queue for it belongs to one connection and is on one server. When a machine is gone and comes back, RabbitMQ
+    # may refuse it for up to a minute, and the worker would take no jobs meanwhile.
     worker_enable_remote_control=settings().remote_control,
     # --- the rest
     accept_content=["json"],

@@ -105,7 +105,7 @@ workers() { grep --files-with-matches --no-messages 'nginx: worke[r]' /proc/[0-9
 # have answered everything.
 replace() {
 	local half earlier
-	if [[ -n ${1:-} ]]; then printf '%s' "$1" >"$CHOSEN"; fi
+	if [[ -n $1 ]]; then printf '%s' "$1" >"$CHOSEN"; fi
 	try
 	earlier=$(workers)
 	if [[ ! -e $DRAINING ]]; then drain; fi
@@ -119,7 +119,7 @@ replace() {
 
 # The planned reload, if configuration or certificate are not what was loaded.
 refresh() {
-	if [[ $(configuration) != "$(<"$LOADED")" || $(certificate) != "$(<"$CERTIFICATE")" ]]; then replace; fi
+	if [[ $(configuration) != "$(<"$LOADED")" || $(certificate) != "$(<"$CERTIFICATE")" ]]; then replace ''; fi
 }
 
 # alone COMMAND...: after another planned reload, if there is one
@@ -156,7 +156,8 @@ start)
 	prepare
 	exec /etc/warren/port.py borrow nginx -c "$CONFIG" -g 'daemon off;'
 	;;
-replace | refresh) alone "$@" ;;
+replace) alone replace "${2:-}" ;;
+refresh) alone refresh ;;
 drain | check) "$1" ;;
 *)
 	echo 'Usage: control.sh start|drain|replace [NAME]|refresh|check' >&2

@@ -98,7 +98,7 @@ make_inner_networks() {
 }
 
 # remember_cluster: for later builds.
-remember_cluster() { keep_if_given cluster "${CLUSTER_ADDRESS:+$CLUSTER_ADDRESS $CLUSTER_ENCRYPTION $SWARM${NODE:+ $NODE $HOST $NODES}}"; }
+remember_cluster() { keep_if_given cluster "${CLUSTER_ADDRESS:+$CLUSTER_ADDRESS $CLUSTER_ENCRYPTION $SWARM${NODE:+ $NODE $HOST $CLUSTER_ADDRESSES}}"; }
 
 # take_inner_network_away: stop what is in it, who accepts jobs first, and what they all use last. ./build.sh makes them
 # anew, for the other network.

@@ -126,7 +126,7 @@ require_running() {
 
 # refuse_on_three MESSAGE: for what one of three machines cannot do alone.
 refuse_on_three() {
-	[[ -z $NODE ]] || die "$1: this machine is number $NODE of $NODES" 'See: docs/beyond_one_machine.md'
+	[[ -z $NODE ]] || die "$1: this machine is number $NODE of $CLUSTER_ADDRESSES" 'See: docs/beyond_one_machine.md'
 }
 
 # --- queues --------------------------------------------------------------------------------------

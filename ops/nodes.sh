@@ -9,7 +9,7 @@
 choose_node() {
 	local address addresses
 	# shellcheck disable=SC2153  # settings.sh sets it
-	[[ -z $NODE || "$NODES $NODE" == "$1 $2" ]] || die "this machine is number $NODE of $NODES" 'Once said, it stays so: ./build.sh'
+	[[ -z $NODE || "$CLUSTER_ADDRESSES $NODE" == "$1 $2" ]] || die "this machine is number $NODE of $CLUSTER_ADDRESSES" 'Once said, it stays so: ./build.sh'
 	IFS=, read -r -a addresses <<<"$1"
 	[[ ${#addresses[@]} -eq 3 && $(printf '%s\n' "${addresses[@]}" | sort --unique | wc -l) -eq 3 ]] ||
 		die "--cluster needs three addresses, not: $1" 'Give one, of this machine, or three with commas between them. Of five machines, the other two can have workers.'
@@ -19,7 +19,8 @@ choose_node() {
 	if [[ -n $NODE ]]; then return; fi
 	if [[ -n $LEDGER_BEFORE ]]; then check_ledger_can_grow "$2"; fi
 	[[ $LEDGER == sqlite || -z $DATABASE_URL ]] || die 'three machines have a PostgreSQL of their own, and DATABASE_URL names another' 'Unset DATABASE_URL.'
-	NODES=$1 NODE=$2 LEDGER=postgresql DATABASE_URL='' LEDGER_BEFORE='' HOST=$(this_machine)
+	# shellcheck disable=SC2034  # ops/cluster.sh keeps HOST
+	CLUSTER_ADDRESSES=$1 NODE=$2 LEDGER=postgresql DATABASE_URL='' LEDGER_BEFORE='' HOST=$(this_machine)
 	be_a_node
 }
 
@@ -32,15 +33,15 @@ check_ledger_can_grow() {
 
 # join_nodes: become a manager of the Swarm of the others, with the secrets of the invitation.
 join_nodes() {
-	local file=$SECRETS_DIR/invitation prefix='' code='' deadline=0 uid='' token='' manager=''
+	local file=$SECRETS_DIR/invitation kind value stack='' code='' deadline=0 uid='' token='' manager=''
 	[[ -r $file ]] || die "there is no invitation $file" \
-		"The first machine writes one: ./build.sh --cluster $NODES --node 1   Carry it to that place here, for instance with scp."
+		"The first machine writes one: ./build.sh --cluster $CLUSTER_ADDRESSES --node 1   Carry it to that place here, for instance with scp."
 	tar --extract --file "$file" --directory "$SECRETS_DIR"
 	while read -r kind value; do
-		case $kind in prefix | code | deadline | uid | token | manager) printf -v "$kind" '%s' "$value" ;; esac
+		case $kind in stack | code | deadline | uid | token | manager) printf -v "$kind" '%s' "$value" ;; esac
 	done <"$SECRETS_DIR/three"
 	rm "$SECRETS_DIR/three"
-	[[ $prefix == "$PREFIX" ]] || die "the invitation is for the stack $prefix, not for $PREFIX" "Say so each time: PREFIX=$prefix ./build.sh ..."
+	[[ $stack == "$PREFIX" ]] || die "the invitation is for the stack $stack, not for $PREFIX" "Say so each time: PREFIX=$stack ./build.sh ..."
 	((EPOCHSECONDS < deadline)) || die 'the invitation is too old, or the clock of this machine is wrong' \
 		"Run this again on the first machine: ./build.sh   All machines need the right time: see docs/beyond_one_machine.md"
 	[[ $code == "$(code)" ]] || die 'the first machine has another version of jobs/ or celery/' 'Take the same version of the project to all machines.'
@@ -70,7 +71,7 @@ await_nodes() {
 		There are all passwords in it. Carry it to the same place there, by a way that nobody else reads, for instance with
 		scp. Then, in a copy of this version of the project:
 
-		$(printf "  ./build.sh --cluster $NODES --node %s\n" "$@")
+		$(printf "  ./build.sh --cluster $CLUSTER_ADDRESSES --node %s\n" "$@")
 
 		Waiting, at most $((INVITATION_LASTS / 60)) minutes; Ctrl-C takes the invitation back.
 
@@ -85,7 +86,7 @@ await_nodes() {
 
 # node_invitation DEADLINE: a tar archive of the secrets, and what else a machine has to know.
 node_invitation() {
-	printf '%s %s\n' prefix "$PREFIX" code "$(code)" deadline "$1" uid "$WARREN_UID" manager "$CLUSTER_ADDRESS" \
+	printf '%s %s\n' stack "$PREFIX" code "$(code)" deadline "$1" uid "$WARREN_UID" manager "$CLUSTER_ADDRESS" \
 		token "$(docker swarm join-token --quiet manager)" >"$SECRETS_DIR/three"
 	tar --create --directory "$SECRETS_DIR" --exclude ./.stack --exclude ./cluster --exclude './invitation*' --exclude './database_url*' \
 		--exclude ./tools .
@@ -96,6 +97,6 @@ node_invitation() {
 
 # tell_of_nodes: what build.sh says at its end.
 tell_of_nodes() {
-	printf '\nThis machine is number %s of %s. Any one of them may die; clients may ask each of them.\n' "$NODE" "$NODES"
+	printf '\nThis machine is number %s of %s. Any one of them may die; clients may ask each of them.\n' "$NODE" "$CLUSTER_ADDRESSES"
 	docker exec "$POSTGRES_CONTAINER" members | sed 's/^/  /'
 }

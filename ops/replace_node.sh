@@ -33,11 +33,11 @@ main() {
 	require_docker
 	[[ -n $NODE ]] || die "the stack $PREFIX is not one of three machines" 'See: docs/beyond_one_machine.md'
 	[[ $# -eq 1 && $number =~ ^[123]$ && $number != "$NODE" ]] || die "not the number of another machine: $*" \
-		"This one is number $NODE of $NODES."
+		"This one is number $NODE of $CLUSTER_ADDRESSES."
 	require_running "$RABBITMQ_CONTAINER"
 	check_home
 	only_one_at_a_time
-	IFS=, read -r -a addresses <<<"$NODES"
+	IFS=, read -r -a addresses <<<"$CLUSTER_ADDRESSES"
 	step "Swarm forgets ${addresses[number - 1]}" leave_swarm_to_others "${addresses[number - 1]}"
 	step "RabbitMQ forgets $(of_node rabbitmq "$number")" forget_rabbitmq "$(of_node rabbitmq "$number")"
 	step "etcd has a new place for $(of_node etcd "$number")" renew_member "$(of_node etcd "$number")"

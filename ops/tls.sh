@@ -40,7 +40,7 @@ server_names() {
 		if [[ $BIND_ADDRESS != 0.0.0.0 ]]; then echo "$BIND_ADDRESS"; else machine_addresses; fi
 		# All of three machines have the same certificate.
 		if [[ -n $NODE ]]; then
-			tr ', ' '\n' <<<"$NODES"
+			tr ', ' '\n' <<<"$CLUSTER_ADDRESSES"
 		elif ! on_loopback; then
 			uname --nodename
 			hostname --fqdn || true

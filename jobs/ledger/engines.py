@@ -16,8 +16,8 @@ POOL = {"pool_size": 8, "max_overflow": 56}
 #: How each end finds out that the machine at the other one is dead, while it waits for it to say something: 9 s.
 KEEPALIVE = {"idle": 3, "interval": 2, "count": 3}
 
-#: What libpq waits for, unless the address says otherwise: seconds for a connection; milliseconds until what was sent has
-#: arrived, after which the machine at the other end counts as dead.
+#: What libpq waits for, unless the address says otherwise: seconds for a connection; milliseconds until what was sent
+#: has arrived, after which the machine at the other end counts as dead.
 REACH = {
     "connect_timeout": 3,
     "tcp_user_timeout": 5000,

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -235,7 +236,7 @@ def place_of(three: list[Node], node: Node) -> list[str]:
 
 
 def become_three(nodes: list[Node]) -> None:
-    encryption = {"CLUSTER_ENCRYPTION": "off"}  # not each kernel has it
+    encryption: dict[str, Any] = {"CLUSTER_ENCRYPTION": "off"}  # not each kernel has it
 
     def build(node: Node) -> subprocess.CompletedProcess[str]:
         return node.run("./build.sh", *place_of(nodes, node), timeout=BUILD_TIMEOUT, **encryption)
@@ -323,23 +324,26 @@ def test_what_one_of_three_cannot_do_alone_is_refused(whole: list[Node], command
 
 
 def strike(whole: list[Node], dead: Node, jobs: int) -> Line:
-    """Kill a machine while jobs are submitted to the others, until they have accepted so many; it comes back at the end."""
+    """Kill a machine while jobs are submitted to the others, until these have accepted so many; then it comes back."""
     others = [node for node in whole if node is not dead]
     leads = "leads" if dead is leader(whole) else "follows"
-    with submitting_to(others) as loads:
-        dead.die()
-        struck = time.monotonic()
-        wait_until(
-            lambda: all(len(load.accepted) > jobs // 2 and load.accepted_at[-1] > struck + 1 for load in loads),
-            60 + jobs,
-            "jobs are accepted again",
-        )
-    check(others, loads)
-    health = others[0].http.get("/flask/healthz/background").json()
-    assert health["machines"] == {str(node.number): "gone" if node is dead else "ok" for node in whole}
-    assert f"{dead.number} gone" in others[1].run("./list_queues.sh").stdout.splitlines()[-1]
-    began = time.monotonic()
-    dead.begin()
+    try:
+        with submitting_to(others) as loads:
+            dead.die()
+            struck = time.monotonic()
+            wait_until(
+                lambda: all(len(load.accepted) > jobs // 2 and load.accepted_at[-1] > struck + 1 for load in loads),
+                60 + jobs,
+                "jobs are accepted again",
+            )
+        check(others, loads)
+        places = {str(node.number): "gone" if node is dead else "ok" for node in whole}
+        health = "/flask/healthz/background"
+        wait_until(lambda: others[0].http.get(health).json()["machines"] == places, 60, "it is told who is gone")
+        assert f"{dead.number} gone" in others[1].run("./list_queues.sh").stdout.splitlines()[-1]
+    finally:
+        began = time.monotonic()
+        dead.begin()
     wait_until_whole(whole)
     return Line.of(f"machine {dead.number} dies; its PostgreSQL {leads}", loads, time.monotonic() - began)
 
@@ -355,7 +359,12 @@ def test_one_after_the_other_dies(full: None, whole: list[Node], number: int, jo
 
 def test_machine_after_machine_is_renewed_and_no_job_is_lost(whole: list[Node], lines: list[Line]) -> None:
     """Each renewal replaces all that can be: the settings say otherwise for all of them."""
-    more = {"WEB_THREADS": "31", "CELERY_PREFETCH": "3", "POSTGRES_MEMORY": "500m", "RABBITMQ_MEMORY": "760m"}
+    more: dict[str, Any] = {
+        "WEB_THREADS": "31",
+        "CELERY_PREFETCH": "3",
+        "POSTGRES_MEMORY": "500m",
+        "RABBITMQ_MEMORY": "760m",
+    }
     with submitting_to(whole) as loads:
         for node in whole:
             node.run("./build.sh", timeout=BUILD_TIMEOUT, **more)
