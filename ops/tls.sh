@@ -40,6 +40,7 @@ server_names() {
 		if [[ $BIND_ADDRESS != 0.0.0.0 ]]; then echo "$BIND_ADDRESS"; else machine_addresses; fi
 		# All of three machines have the same certificate.
 		if [[ -n $NODE ]]; then
+			# shellcheck disable=SC2153  # settings.sh sets it
 			tr ', ' '\n' <<<"$CLUSTER_ADDRESSES"
 		elif ! on_loopback; then
 			uname --nodename

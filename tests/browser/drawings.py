@@ -31,6 +31,7 @@ _DRAW = """async ([text, style]) => {
         fontFamily: "sans-serif", fontSize: 14, deterministicIds: true, htmlLabels: false,
         sequence: { useMaxWidth: false, wrap: true, mirrorActors: false, width: 112, height: 40, actorMargin: 24 },
         state: { useMaxWidth: false, htmlLabels: false },
+        flowchart: { useMaxWidth: false, htmlLabels: false },
     });
     return (await mermaid.render("drawing", text)).svg;
 }"""

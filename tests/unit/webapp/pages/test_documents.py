@@ -2,6 +2,7 @@
 
 import re
 from posixpath import join, normpath
+from xml.etree import ElementTree
 
 import pytest
 from apiflask import APIFlask
@@ -49,6 +50,7 @@ def test_what_is_drawn_is_up_to_date() -> None:
     assert set((ROOT / "docs/drawings").iterdir()) == set(drawn)
     for path, text in drawn.items():
         assert path.read_text().startswith(mark(text)), f"{path.name}: run ops/drawings.sh"
+        ElementTree.parse(path)  # or browsers show nothing
 
 
 def test_figures_of_a_table_stand_at_the_right(app: APIFlask) -> None:
