@@ -340,7 +340,9 @@ def strike(whole: list[Node], dead: Node, jobs: int) -> Line:
         places = {str(node.number): "gone" if node is dead else "ok" for node in whole}
         health = "/flask/healthz/background"
         wait_until(lambda: others[0].http.get(health).json()["machines"] == places, 60, "it is told who is gone")
-        assert f"{dead.number} gone" in others[1].run("./list_queues.sh").stdout.splitlines()[-1]
+        wait_until(
+            lambda: f"{dead.number} gone" in others[1].run("./list_queues.sh").stdout, 60, "list_queues.sh tells it"
+        )
     finally:
         began = time.monotonic()
         dead.begin()
