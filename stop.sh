@@ -30,9 +30,10 @@ main() {
 	[[ $# -eq 0 || $* == --purge ]] || die "unknown argument: $*" 'See: ./stop.sh --help'
 	require_docker
 	refuse_elsewhere
-	if [[ $* == --purge ]]; then
+	# Of three machines, the others go on.
+	if [[ $* == --purge && -z $NODE ]]; then
 		CLUSTER_ADDRESS=''
-		if [[ -z $NODE ]]; then check_nobody_is_cut_off; fi
+		check_nobody_is_cut_off
 	fi
 	if [[ -z ${1:-} && -z $(containers_of) && -z $(networks_of) ]]; then
 		echo "Nothing of the stack $PREFIX is there."

@@ -130,8 +130,10 @@ stop_role() {
 # leave_swarm: of the first machine, if it has made the Swarm.
 leave_swarm() {
 	if [[ $SWARM != made ]] || ! is_manager; then return; fi
-	# One of three tells the others first, unless it is the last one.
-	if [[ -n $NODE ]]; then docker node demote self >/dev/null 2>&1 || true; fi
+	# One of three tells the others first, unless it is the last one, who removes the networks.
+	if [[ -n $NODE ]]; then
+		docker node demote self >/dev/null 2>&1 || docker network rm "$NETWORK" "$KEEPER_NETWORK" >/dev/null 2>&1 || true
+	fi
 	docker swarm leave --force
 }
 

@@ -5,6 +5,8 @@ set -Eeuo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../settings.sh"
 # shellcheck source=ops/lib.sh
 source "$WARREN_DIR/ops/lib.sh"
+# shellcheck source=ops/ownership.sh
+source "$WARREN_DIR/ops/ownership.sh"
 # shellcheck source=ops/containers.sh
 source "$WARREN_DIR/ops/containers.sh"
 # shellcheck source=ops/secrets.sh
