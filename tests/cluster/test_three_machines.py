@@ -293,7 +293,7 @@ def test_each_machine_has_all_parts_and_they_are_one(whole: list[Node]) -> None:
     assert len(leading) == 1
 
 
-def test_a_second_build_changes_nothing(whole: list[Node]) -> None:
+def test_a_second_build_changes_nothing(full: None, whole: list[Node]) -> None:
     before = [node.docker("ps", "--quiet", "--no-trunc") for node in whole]
     whole[1].run("./build.sh", timeout=BUILD_TIMEOUT)
     whole[2].run("./build.sh", *place_of(whole, whole[2]), timeout=BUILD_TIMEOUT)
@@ -359,7 +359,7 @@ def test_one_after_the_other_dies(full: None, whole: list[Node], number: int, jo
     lines.append(strike(whole, whole[number - 1], jobs))
 
 
-def test_machine_after_machine_is_renewed_and_no_job_is_lost(whole: list[Node], lines: list[Line]) -> None:
+def test_machine_after_machine_is_renewed_and_no_job_is_lost(full: None, whole: list[Node], lines: list[Line]) -> None:
     """Each renewal replaces all that can be: the settings say otherwise for all of them."""
     more: dict[str, Any] = {
         "WEB_THREADS": "31",
@@ -375,7 +375,7 @@ def test_machine_after_machine_is_renewed_and_no_job_is_lost(whole: list[Node], 
     assert {name for node in whole for name in node.containers()} == {name for node in whole for name in parts(node)}
 
 
-def test_all_three_are_switched_off_and_on_again(whole: list[Node], lines: list[Line]) -> None:
+def test_all_three_are_switched_off_and_on_again(full: None, whole: list[Node], lines: list[Line]) -> None:
     jobs = [node.submit("add", a=1, b=2) for node in whole for _ in range(20)]
     for node in whole:
         node.die()
