@@ -130,7 +130,7 @@ stop_steps() { jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true; }
 # them follows by itself.
 look_for_updates() {
 	local image found images=()
-	for image in "$BASE" "${PREFIX}_"{python,nginx,rabbitmq,postgres,prometheus}; do
+	for image in "$BASE" "${PREFIX}_"{python,nginx,rabbitmq,postgres,patroni,etcd,prometheus}; do
 		if image_exists "$image"; then images+=("$image"); fi
 	done
 	if [[ ${#images[@]} -eq 0 ]]; then return; fi

@@ -146,11 +146,9 @@ class Line:
         )
 
     def __str__(self) -> str:
-        back = f"{self.back_after:.0f} s" if self.back_after else "-"
-        return (
-            f"| {self.what} | {self.accepted} | {self.refused} x 503 | 0 | {self.slowest:.1f} s"
-            f" | {self.longest_pause:.0f} s | {back} |"
-        )
+        times = (f"{self.slowest:.1f}", f"{self.longest_pause:.0f}", f"{self.back_after:.0f}")
+        shown = " | ".join(f"{time} s" if float(time) else "-" for time in times)
+        return f"| {self.what} | {self.accepted} | {f'{self.refused} x 503' if self.refused else 0} | 0 | {shown} |"
 
 
 @pytest.fixture(scope="module")
