@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,25 @@ def _signal(stack: Stack, container: str, name: str) -> None:
     details = stack.inspect(container)
     command = ["bash", "-c", f"kill -{name} {details['State']['Pid']}"]
     stack.docker("run", "--rm", "--pid=host", "--network=none", "--user=root", details["Image"], *command)
+
+
+# --- what starts again what Docker could not start: tests/cluster has machines that come back -------------------------
+
+
+def test_systemd_is_told_of_a_script_that_is_there(stack: Stack) -> None:
+    unit = ConfigParser()
+    unit.optionxform = str  # type: ignore[assignment]
+    unit.read_string(stack.run("ops/start_again.sh", "--unit").stdout)
+    assert os.access(unit["Service"]["ExecStart"], os.X_OK)
+    assert f"PREFIX={stack.prefix}" in unit["Service"]["Environment"].split()
+    assert unit["Install"]["WantedBy"] == "multi-user.target"
+
+
+def test_what_was_stopped_by_hand_stays_stopped(stack: Stack) -> None:
+    stack.docker("stop", stack.beat)
+    try:
+        assert stack.run("ops/start_again.sh", "--once").stdout == ""
+        assert stack.inspect(stack.beat)["State"]["Status"] == "exited"
+    finally:
+        stack.docker("start", stack.beat)
+    stack.wait_healthy(stack.beat)
