@@ -49,6 +49,8 @@ check_address() {
 
 is_manager() { [[ $(docker info --format '{{.Swarm.ControlAvailable}}') == true ]]; }
 
+is_worker() { [[ $(docker info --format '{{.Swarm.ControlAvailable}}') == false ]]; }
+
 # check_nobody_is_cut_off: another network would cut off the workers that are in this one from elsewhere.
 check_nobody_is_cut_off() {
 	if ! docker network inspect "$NETWORK" >/dev/null 2>&1 || inner_network_fits; then return; fi
@@ -130,9 +132,11 @@ stop_role() {
 # leave_swarm: of the first machine, if it has made the Swarm.
 leave_swarm() {
 	if [[ $SWARM != made ]] || ! is_manager; then return; fi
-	# One of three tells the others first, unless it is the last one, who removes the networks.
-	if [[ -n $NODE ]]; then
-		docker node demote self >/dev/null 2>&1 || docker network rm "$NETWORK" "$KEEPER_NETWORK" >/dev/null 2>&1 || true
+	# One of three tells the others first, and waits until they know. The last one cannot, and removes the networks.
+	if [[ -n $NODE ]] && docker node demote self >/dev/null 2>&1; then
+		wait_for 30 'way to leave the other managers' is_worker
+	elif [[ -n $NODE ]]; then
+		docker network rm "$NETWORK" "$KEEPER_NETWORK" >/dev/null 2>&1 || true
 	fi
 	docker swarm leave --force
 }
