@@ -127,6 +127,7 @@ lead_or_follow() {
 	secret rewind_password rewind_password
 	secret patroni_password patroni_password
 	command=(start "$name" "$(of_node etcd 1):2379,$(of_node etcd 2):2379,$(of_node etcd 3):2379")
+	if [[ $NODE == 1 ]]; then command+=(first); fi
 }
 
 describe_etcd() {

@@ -1,5 +1,5 @@
 #!/bin/bash
-# start NAME ETCD: start Patroni, which starts PostgreSQL. NAME is how the other machines reach this container.
+# start NAME ETCD [first]: start Patroni, which starts PostgreSQL. NAME is how the other machines reach this container.
 set -Eeuo pipefail
 
 secret() { cat "/run/secrets/$1"; }
@@ -28,5 +28,8 @@ if [[ -e $PGDATA/PG_VERSION && ! -e $PGDATA/patroni.dynamic.json && ! -e $PGDATA
 	pg_ctl --silent --wait --mode fast stop
 fi
 
-sed "s/@CONNECTIONS@/$POSTGRES_CONNECTIONS/; s/@SHARED_BUFFERS@/${SHARED_BUFFERS_MB}MB/" /etc/warren/patroni.yml >/tmp/patroni.yml
+# Only the first machine begins a ledger, or brings one: others that were faster would begin an empty one beside it.
+parts=(/etc/warren/patroni.yml)
+if [[ ${3:-} == first ]]; then parts+=(/etc/warren/bootstrap.yml); fi
+sed "s/@CONNECTIONS@/$POSTGRES_CONNECTIONS/; s/@SHARED_BUFFERS@/${SHARED_BUFFERS_MB}MB/" "${parts[@]}" >/tmp/patroni.yml
 exec patroni /tmp/patroni.yml
