@@ -58,6 +58,10 @@ class Node(StackOnMachine):
         self.boot()
 
     def boot(self) -> None:
+        """Start what systemd would start, in place of what runs already."""
+        if self._starter is not None:
+            self._starter.terminate()
+            self._starter.wait()
         self._starter = subprocess.Popen(
             self._there("ops/start_again.sh"), env=os.environ | self.env, stdin=subprocess.DEVNULL
         )
