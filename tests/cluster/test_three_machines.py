@@ -58,13 +58,11 @@ class Node(StackOnMachine):
         self.boot()
 
     def boot(self) -> None:
-        """Start what systemd would start, in place of what runs already."""
-        if self._starter is not None:
-            self._starter.terminate()
-            self._starter.wait()
-        self._starter = subprocess.Popen(
-            self._there("ops/start_again.sh"), env=os.environ | self.env, stdin=subprocess.DEVNULL
-        )
+        """Start what systemd would start, unless it runs already."""
+        if self._starter is None or self._starter.poll() is not None:
+            self._starter = subprocess.Popen(
+                self._there("ops/start_again.sh"), env=os.environ | self.env, stdin=subprocess.DEVNULL
+            )
 
     def die(self) -> None:
         self.machine.die()
