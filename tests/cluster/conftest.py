@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,16 @@ class StackOnMachine(Stack):
         self.url = f"http://{machine.address}:{self.port}"
         self.http = httpx.Client(base_url=self.url, timeout=30)
         self.env |= machine.env | {"BIND_ADDRESS": machine.address} | OPEN | CLASSIC
+
+    def run(
+        self, script: str, *arguments: str, check: bool = True, timeout: float = 300, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        return run(self.there(script, *arguments), env=self.env | env, check=check, timeout=timeout)
+
+    def there(self, script: str, *arguments: str) -> list[str]:
+        """Return the command that runs a script on this machine."""
+        command = f'cd "{self.root}" && exec "$0" "$@"'
+        return [*self.machine.inside, "bash", "-c", command, f"./{script.removeprefix('./')}", *arguments]
 
 
 #: The clients of the tests are too many for the limits that a stack beyond loopback begins with.
@@ -73,6 +84,12 @@ def place() -> Iterator[Path]:
     """Yield a folder for machines: see :attr:`Machine.folder`."""
     with tempfile.TemporaryDirectory(prefix="warren_", dir="/var/tmp") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def bag(place: Path) -> Path:
+    """Return a folder for what is carried from one machine to another: both see it."""
+    return Path(tempfile.mkdtemp(dir=place))
 
 
 @pytest.fixture(scope="module")

@@ -47,11 +47,6 @@ class Node(StackOnMachine):
     def is_on_postgresql(self) -> bool:
         return True
 
-    def run(
-        self, script: str, *arguments: str, check: bool = True, timeout: float = 300, **env: str
-    ) -> subprocess.CompletedProcess[str]:
-        return run(self._there(script, *arguments), env=self.env | env, check=check, timeout=timeout)
-
     def begin(self) -> None:
         """Have the machine come back, and what systemd starts there."""
         self.machine.start()
@@ -61,7 +56,7 @@ class Node(StackOnMachine):
         """Start what systemd would start, unless it runs already."""
         if self._starter is None or self._starter.poll() is not None:
             self._starter = subprocess.Popen(
-                self._there("ops/start_again.sh"), env=os.environ | self.env, stdin=subprocess.DEVNULL
+                self.there("ops/start_again.sh"), env=os.environ | self.env, stdin=subprocess.DEVNULL
             )
 
     def die(self) -> None:
@@ -78,10 +73,6 @@ class Node(StackOnMachine):
         """Return on how many running RabbitMQ each queue is."""
         ask = ("rabbitmqctl", "--silent", "list_queues", "--vhost", "warren", "online")
         return [line.count("rabbit@") for line in self.docker("exec", self.rabbitmq, *ask).splitlines()]
-
-    def _there(self, script: str, *arguments: str) -> list[str]:
-        command = f'cd "{self.root}" && exec "$0" "$@"'
-        return [*self.machine.inside, "bash", "-c", command, f"./{script.removeprefix('./')}", *arguments]
 
 
 @pytest.fixture(scope="module")

@@ -93,10 +93,10 @@ def test_a_stack_that_runs_gets_the_other_network_and_loses_no_job(cluster: Clus
     assert container_ids(cluster.first) == before
 
 
-def test_a_machine_joins_with_an_invitation(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_machine_joins_with_an_invitation(cluster: Cluster, bag: Path) -> None:
     carry([f"{cluster.first.prefix}_celery"], [cluster.second.machine], cluster.first.machine.env)
-    with invitation(cluster, tmp_path) as file:
-        copy = shutil.copy2(file, tmp_path / "copy")
+    with invitation(cluster, bag) as file:
+        copy = shutil.copy2(file, bag / "copy")
         joined = cluster.second.run("./launch_celery_worker.sh", "--join", str(file), check=False)
     if joined.returncode:  # this kernel passes no encrypted data: then it is said, and nothing is left there
         assert "no data passes to" in joined.stderr
@@ -104,8 +104,8 @@ def test_a_machine_joins_with_an_invitation(cluster: Cluster, tmp_path: Path) ->
         check_nothing_is_left(cluster)
         told = build(cluster, CLUSTER_ENCRYPTION="off")
         assert "warning: CLUSTER_ENCRYPTION is off" in told.stderr
-        with invitation(cluster, tmp_path) as file:
-            copy = shutil.copy2(file, tmp_path / "copy")
+        with invitation(cluster, bag) as file:
+            copy = shutil.copy2(file, bag / "copy")
             cluster.second.run("./launch_celery_worker.sh", "--join", str(file))
     assert not file.exists()
     cluster.copy = Path(copy)
@@ -189,8 +189,8 @@ def test_it_leaves_in_order_and_an_invitation_is_good_only_once(cluster: Cluster
         ("anything else", "is not an invitation"),
     ],
 )
-def test_an_invitation_that_does_not_fit_is_refused(cluster: Cluster, tmp_path: Path, line: str, says: str) -> None:
-    file = tmp_path / "invitation"
+def test_an_invitation_that_does_not_fit_is_refused(cluster: Cluster, bag: Path, line: str, says: str) -> None:
+    file = bag / "invitation"
     file.write_text(f"{cluster.copy.read_text()}{line}\n")
     refused = cluster.second.run("./launch_celery_worker.sh", "--join", str(file), check=False)
     assert refused.returncode == 1

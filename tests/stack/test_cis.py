@@ -151,7 +151,7 @@ def test_no_script_does_this(pattern: str) -> None:
 
 
 def test_5_1_swarm_is_off_unless_workers_run_on_other_machines(engine: Any) -> None:
-    assert {line.partition(":")[0] for line in found_in_scripts(r"docker swarm")} == {"ops/cluster.sh"}
+    assert {line.partition(":")[0] for line in found_in_scripts(r"docker swarm")} == {"ops/cluster.sh", "ops/nodes.sh"}
     assert engine["Swarm"]["LocalNodeState"] == "inactive"
 
 
@@ -208,12 +208,12 @@ INSTRUCTIONS = [
 
 def test_4_2_images_start_from_the_base_and_from_each_other() -> None:
     starts = {line for _, line in INSTRUCTIONS if line.startswith("FROM ")}
-    assert starts == {"FROM ${SLIM}", "FROM ${BASE}", "FROM ${PYTHON_IMAGE}"}
+    assert starts == {"FROM ${SLIM}", "FROM ${BASE}", "FROM ${PYTHON_IMAGE}", "FROM ${POSTGRES}"}
 
 
 def test_4_7_lists_of_packages_are_fetched_together_with_the_packages() -> None:
     updates = [line for _, line in INSTRUCTIONS if "apt-get update" in line]
-    assert len(updates) == 6
+    assert len(updates) == 8
     assert all(re.search(r"&& apt-get install .* && rm -rf /var/lib/apt/lists/\*", line) for line in updates)
 
 
