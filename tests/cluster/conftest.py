@@ -1,7 +1,6 @@
 """Two machines: a stack on the first, and a second one that nobody knows yet."""
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ import pytest
 from tests.support.engines import Machine, machines, missing
 from tests.support.project import ROOT
 from tests.support.stack import PREFIX, Stack, run
+from tests.support.terminal import copy_project
 
 IMAGES = ("flask", "celery", "rabbitmq", "nginx", "postgres")
 BUILD_IMAGES = """
@@ -28,14 +28,15 @@ build_supply
 
 
 class StackOnMachine(Stack):
-    """The scripts of the project on one of the machines, and the stack there, if there is one."""
+    """A copy of the project on one of the machines, and the stack there, if there is one."""
 
-    def __init__(self, machine: Machine, folder: Path, prefix: str = f"{PREFIX}_cluster", root: Path = ROOT) -> None:
-        super().__init__(prefix, folder, root=root)
+    def __init__(self, machine: Machine, folder: Path, prefix: str = f"{PREFIX}_cluster") -> None:
+        super().__init__(prefix, folder, root=folder / "project")
         self.machine = machine
         self.url = f"http://{machine.address}:{self.port}"
         self.http = httpx.Client(base_url=self.url, timeout=30)
         self.env |= machine.env | {"BIND_ADDRESS": machine.address} | OPEN | CLASSIC
+        copy_project(self.root)
 
     def run(
         self, script: str, *arguments: str, check: bool = True, timeout: float = 300, **env: str
@@ -103,7 +104,6 @@ def cluster(engines: None, place: Path) -> Iterator[Cluster]:
             made.stack.check_ledger()
         finally:
             made.stack.http.close()
-            shutil.rmtree(ROOT / "sbom" / made.stack.prefix, ignore_errors=True)
 
 
 def give_layers(to: list[Machine], stack: Stack, images: Sequence[str]) -> None:

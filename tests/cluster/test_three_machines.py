@@ -22,7 +22,7 @@ from tests.cluster.conftest import IMAGES, StackOnMachine, give_layers
 from tests.stack.test_postgres import Load, submitting
 from tests.support.engines import Machine, machines
 from tests.support.project import ROOT
-from tests.support.stack import BUILD_TIMEOUT, PREFIX, run, wait_until
+from tests.support.stack import BUILD_TIMEOUT, PREFIX, wait_until
 
 pytestmark = pytest.mark.timeout(2 * BUILD_TIMEOUT)
 
@@ -30,18 +30,14 @@ ALL_IMAGES = (*IMAGES, "patroni", "etcd")
 
 
 class Node(StackOnMachine):
-    """One of the three: its scripts run there, in a copy of the project."""
+    """One of the three."""
 
     def __init__(self, number: int, machine: Machine, folder: Path) -> None:
-        super().__init__(machine, folder, prefix=f"{PREFIX}_three", root=folder / "project")
+        super().__init__(machine, folder, prefix=f"{PREFIX}_three")
         self.number = number
         self.etcd = f"{self.prefix}_etcd_container"
         #: What systemd would keep running.
         self._starter: subprocess.Popen[bytes] | None = None
-        files = run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]).stdout.split("\0")
-        for file in filter(None, files):
-            (self.root / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / file, self.root / file)
 
     @property
     def is_on_postgresql(self) -> bool:

@@ -17,7 +17,6 @@ import pytest
 from tests.cluster.conftest import Cluster, carry
 from tests.stack.test_postgres import submitting
 from tests.stack.test_scripts import container_ids
-from tests.support.project import ROOT
 from tests.support.stack import BUILD_TIMEOUT, wait_until
 
 #: Some of them build the stack two times.
@@ -33,8 +32,7 @@ def invitation(cluster: Cluster, folder: Path) -> Iterator[Path]:
     """Yield an invitation that was carried over; at the end it is used up."""
     written = cluster.first.secrets / "invitation"
     with subprocess.Popen(
-        [ROOT / "launch_celery_worker.sh", "--invite"],
-        cwd=ROOT,
+        cluster.first.there("./launch_celery_worker.sh", "--invite"),
         env=os.environ | cluster.first.env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
