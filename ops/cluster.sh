@@ -138,7 +138,13 @@ leave_swarm() {
 	elif [[ -n $NODE ]]; then
 		docker network rm "$NETWORK" "$KEEPER_NETWORK" >/dev/null 2>&1 || true
 	fi
-	docker swarm leave --force
+	wait_for 60 'way out of the Swarm' try_to_leave
+}
+
+# try_to_leave: Docker gives up after some seconds, and may have left all the same.
+try_to_leave() {
+	docker swarm leave --force || true
+	[[ $(docker info --format '{{.Swarm.LocalNodeState}}') == inactive ]]
 }
 
 # tell_of_machines: what build.sh says at its end.
