@@ -77,7 +77,7 @@ await_nodes() {
 
 	TEXT
 	while ! all_nodes_are_here; do
-		((EPOCHSECONDS < deadline)) || die 'the others have not joined in time' 'The invitation is void. For another one: ./build.sh'
+		((EPOCHSECONDS < deadline)) || die 'the others have not joined in time' 'The invitation is void. For another one, run this again.'
 		sleep 0.5
 	done
 	trap wait EXIT

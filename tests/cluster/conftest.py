@@ -1,4 +1,4 @@
-"""Two machines: a stack on the first, and a second one that nobody knows yet."""
+"""Several machines, each with a copy of the project, and what the tests of two of them share."""
 
 import os
 import subprocess
@@ -95,9 +95,8 @@ def bag(place: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(engines: None, place: Path) -> Iterator[Cluster]:
-    folder = place
-    with machines(folder / "m", 2) as (first, second):
-        made = Cluster(StackOnMachine(first, folder / "first"), StackOnMachine(second, folder / "second"))
+    with machines(place / "m", 2) as (first, second):
+        made = Cluster(StackOnMachine(first, place / "first"), StackOnMachine(second, place / "second"))
         give_layers([first], made.stack, IMAGES)
         try:
             yield made

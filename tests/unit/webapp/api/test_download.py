@@ -3,12 +3,8 @@
 A buffered answer of the test client is read to its end and closed, as Gunicorn does it.
 """
 
-from collections.abc import Iterator
-
 import pytest
 from flask.testing import FlaskClient
-from webapp import create_app
-from webapp import intake as intakes
 
 from jobs.exports import database as files
 from jobs.exports import store
@@ -23,19 +19,6 @@ pytestmark = on_postgresql
 
 #: Two chunks and a half.
 CONTENT = "".join(f"{number}," for number in range(CHUNK // 2))[: 5 * CHUNK // 2]
-
-
-@pytest.fixture
-def client(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
-    """The application on the ledger of this test."""
-    caches = (settings, database.ledger, intakes.intake)
-    monkeypatch.setenv("DATABASE_URL", ledger.url)
-    monkeypatch.setenv("BROKER_HOST", "127.0.0.1:1")  # where nothing listens
-    for cache in caches:
-        cache.cache_clear()
-    yield create_app().test_client()
-    for cache in caches:
-        cache.cache_clear()
 
 
 @pytest.fixture

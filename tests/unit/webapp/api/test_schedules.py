@@ -1,34 +1,20 @@
 """Recurring jobs as the API changes them, with a real ledger."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from webapp import create_app, operations
-from webapp import intake as intakes
-
-from jobs.ledger import database
-from jobs.ledger.database import Ledger
-from jobs.settings import settings
+from webapp import operations
 
 NIGHTLY = {"name": "nightly", "cron": "30 2 * * *", "task_type": "export"}
 
 
 @pytest.fixture
-def client(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
-    """The application on the ledger of this test."""
-    caches = (settings, database.ledger, intakes.intake)
-    monkeypatch.setenv("DATABASE_URL", ledger.url)
-    monkeypatch.setenv("BROKER_HOST", "127.0.0.1:1")  # where nothing listens
-    for cache in caches:
-        cache.cache_clear()
-    client = create_app().test_client()
+def client(client: FlaskClient) -> FlaskClient:
+    """The same as for other tests, with a schedule."""
     assert client.post("/flask/schedules", json=NIGHTLY).status_code == 201
-    yield client
-    for cache in caches:
-        cache.cache_clear()
+    return client
 
 
 def look(client: FlaskClient) -> Any:
