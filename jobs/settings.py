@@ -12,6 +12,8 @@ class Settings(BaseSettings):
     """One attribute per environment variable of the same name; times are in seconds."""
 
     database_url: str = "sqlite:////db/backend.db"
+    #: For how long a request waits for a PostgreSQL that is renewed, or for another one that takes over.
+    ledger_patience: float = Field(0, ge=0)
     broker_host: str = "localhost"
     broker_user: str = "publisher"
     monitor_user: str = "monitor"

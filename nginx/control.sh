@@ -11,11 +11,15 @@ LISTEN=/tmp/listen.conf REDIRECT=/tmp/redirect.conf
 LOADED=/tmp/loaded.conf           # a copy of what Nginx has read
 CERTIFICATE=/tmp/certificate.hash # of the one that it has read
 DRAINING=/tmp/draining
+PID=/tmp/nginx.pid
 CHOSEN=/tmp/flask_name                       # whom to ask: FLASK_CONTAINER, or who stands in for it
 LIFE=/run/warren/life BORROWED=/tmp/borrowed # see port.py
 # A container from before there were these settings has none of them, until it is renewed.
 AUTH=${AUTH:-off} TLS=${TLS:-off} HTTP_PORT=${HTTP_PORT:-}
 HOSTS=${HOSTS-0.0.0.0} CLIENT_REQUESTS=${CLIENT_REQUESTS:-0} CLIENT_CONNECTIONS=${CLIENT_CONNECTIONS:-0}
+# Flask answers within 3 s even where the disk does not. A web container that hangs answers nothing at all, and then we do:
+# 503.
+FLASK_TIMEOUT=${FLASK_TIMEOUT:-4}
 
 # The line for nginx.conf. Without Flask it is a port where nothing listens: 503 at once, and / is served.
 upstream() {
@@ -42,6 +46,7 @@ admission() {
 	done >"$NAMES"
 	{
 		printf 'map "" $login { default %s; }\n' "$AUTH"
+		printf 'proxy_read_timeout %ds;\n' "$FLASK_TIMEOUT"
 		printf 'map "" $client_requests { default %d; }\n' "$CLIENT_REQUESTS"
 		if ((CLIENT_REQUESTS > 0)); then
 			printf 'limit_req_zone $binary_remote_addr zone=requests:4m rate=%dr/s;\n' "$CLIENT_REQUESTS"
@@ -86,7 +91,13 @@ prepare() {
 }
 
 reload() {
+	local half
 	try
+	# One that has just been started may still wait for its port.
+	for ((half = 0; half < 10; half++)); do
+		if [[ -s $PID ]]; then break; fi
+		sleep 0.5
+	done
 	prepare
 	nginx -c "$CONFIG" -s reload
 }

@@ -184,15 +184,26 @@ mend_nginx() {
 	remove "${NGINX_CONTAINER}_old"
 }
 
-# tell_nginx COMMAND...: one of nginx/control.sh; if there is an Nginx yet.
+# tell_nginx COMMAND...: one of nginx/control.sh; if there is an Nginx that runs. An Nginx whose port has a new owner ends by
+# itself and starts again (see check there), perhaps just now: then it is told again. One that ends again and again asks
+# nobody anything.
 tell_nginx() {
-	local status=0
-	if container_running "$NGINX_CONTAINER"; then
-		docker exec "$NGINX_CONTAINER" /etc/warren/control.sh "$@" || status=$?
-	fi
-	# 137: it was killed. An Nginx whose port has a new owner ends by itself (see check there), perhaps just now.
-	((status == 0 || status == 137))
+	local tries life
+	for ((tries = 0; tries < 10; tries++)); do
+		life=$(life_of "$NGINX_CONTAINER")
+		case $life in
+		running*)
+			if docker exec "$NGINX_CONTAINER" /etc/warren/control.sh "$@"; then return; fi
+			if [[ $(life_of "$NGINX_CONTAINER") == "$life" ]]; then return 1; fi
+			;;
+		restarting*) sleep 1 ;;
+		*) return 0 ;;
+		esac
+	done
 }
+
+# life_of NAME: its state, and when it was started for the last time.
+life_of() { docker container inspect --format '{{.State.Status}} {{.State.StartedAt}}' "$1" 2>/dev/null || true; }
 
 # teach_rabbitmq: let the running broker know the definitions on standard input. So no change of them needs a restart.
 teach_rabbitmq() { docker exec --interactive "$RABBITMQ_CONTAINER" learn_definitions; }

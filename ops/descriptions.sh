@@ -11,6 +11,10 @@
 # a dot, such as those of containers, and says at once that it does not know them.
 dns=(--dns-opt ndots:1 --dns-opt timeout:1 --dns-opt attempts:1)
 
+# For how many seconds a request waits for a PostgreSQL that is renewed, or for another one that takes over. What is planned
+# takes about 4 s; where a machine has died, it takes longer, and requests are refused after this time.
+LEDGER_PATIENCE=8
+
 role=           # what it is in the stack: the label warren.role
 image=          # what it runs
 arguments=()    # of `docker create`
@@ -224,6 +228,7 @@ describe_flask() {
 	second_network=$FRONT_NETWORK
 	arguments+=(--volume "$EXPORTS_DIR:/exports:ro")
 	pass WEB_PROCESSES WEB_THREADS WEB_STREAMS AUTH
+	if [[ $LEDGER == postgresql ]]; then arguments+=(--env "LEDGER_PATIENCE=$LEDGER_PATIENCE"); fi
 	if [[ $AUTH == on ]]; then
 		pass SESSION_LIFETIME STREAMS_PER_PERSON TOKEN_SUBMISSIONS
 		secret session_keys session_keys
@@ -315,6 +320,8 @@ describe_nginx() {
 		--mount "type=bind,source=$SECRETS_DIR/tools,target=/run/tools,readonly"
 	)
 	pass AUTH TLS HTTP_PORT
+	# Flask waits for its ledger: some seconds for the disk of SQLite, or for a PostgreSQL that takes writes.
+	if [[ $LEDGER == postgresql ]]; then arguments+=(--env "FLASK_TIMEOUT=$((LEDGER_PATIENCE + 4))"); fi
 	if [[ $TLS == on ]]; then
 		# The folder, because a new certificate is a new file
 		arguments+=(--mount "type=bind,source=$SECRETS_DIR/tls,target=/run/tls,readonly")

@@ -7,6 +7,7 @@ from jobs import __version__
 from jobs.ledger.database import ledger
 from jobs.settings import settings
 from webapp import cross_site, gate, metrics, problems
+from webapp.again import Application
 from webapp.api import (
     audit,
     autoscaler,
@@ -35,7 +36,7 @@ from webapp.quota import say_what_is_left
 def create_app() -> APIFlask:
     """Build the Flask application."""
     ledger()  # before Gunicorn forks: all its processes are to write to the file that is there now
-    app = APIFlask(__name__, title="Warren", version=__version__, spec_path=None, docs_path=None)
+    app = Application(__name__, title="Warren", version=__version__, spec_path=None, docs_path=None)
     # Nginx says, in headers that no client can set past it, at which address it was asked.
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=1, x_host=1)  # type: ignore[method-assign]
     app.request_class = json_body.JsonRequest

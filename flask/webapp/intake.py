@@ -12,6 +12,7 @@ from functools import cache
 from itertools import chain
 from typing import TypeVar
 
+from flask import g
 from sqlalchemy import Connection
 
 from jobs.app import app as celery_app
@@ -32,7 +33,7 @@ from webapp.request_id import request_id
 
 T = TypeVar("T")
 
-#: Seconds that a request waits for the disk before it is answered 503.
+#: Seconds that a request waits for the disk before it is answered 503; for another PostgreSQL it may wait longer.
 COMMIT_TIMEOUT = 3.0
 #: Seconds for which a count of the backlog serves.
 COUNT_FOR = 1.0
@@ -86,6 +87,7 @@ class Intake:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._timeout = max(COMMIT_TIMEOUT, settings().ledger_patience)
         self._backlog = Backlog(ledger, settings().backlog_limit)
         self._commits = GroupCommit(ledger)
         self._relay = Relay(Publisher(celery_app), self._commits)
@@ -93,7 +95,7 @@ class Intake:
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work(connection)`` in the next group commit. Raises a 503 problem when the ledger takes too long."""
         with _in_time():
-            return self._commits.run(work, COMMIT_TIMEOUT)
+            return self._commits.run(work, self._timeout)
 
     def write_later(self, work: Callable[[Connection], object]) -> None:
         """Have ``work(connection)`` run in a group commit, if the ledger can be written, and do not wait for it."""
@@ -133,7 +135,7 @@ class Intake:
         if key is not None or limit is not None:
             return self.write(lambda connection: _add_checked(connection, new, key, told, limit))
         with _in_time():
-            self._commits.gather(_add, (new, told), COMMIT_TIMEOUT)
+            self._commits.gather(_add, (new, told), self._timeout)
         return new[0].id
 
 
@@ -160,7 +162,14 @@ def _add_checked(
     return first
 
 
-def _add(connection: Connection, requests: list[tuple[Sequence[NewJob], AuditEntry | None]]) -> None:
+def _add(
+    connection: Connection, requests: list[tuple[Sequence[NewJob], AuditEntry | None]], perhaps_done: bool = False
+) -> None:
+    if perhaps_done:
+        there = queries.which_exist(connection, [new[0].id for new, _ in requests])
+        requests = [request for request in requests if request[0][0].id not in there]
+        if not requests:
+            return
     moves.add(connection, *chain.from_iterable(new for new, _ in requests))
     entries = [told for _, told in requests if told is not None]
     if entries:
@@ -169,6 +178,8 @@ def _add(connection: Connection, requests: list[tuple[Sequence[NewJob], AuditEnt
 
 @contextmanager
 def _in_time() -> Iterator[None]:
+    if g:  # in a request, which is not to be done again any more: see webapp.again
+        g.has_written = True
     try:
         yield
     except TimeoutError:

@@ -57,8 +57,10 @@ class LedgerFileChanged(SQLAlchemyError):
 class Ledger:
     """Opens connections to one database; cheap to make, safe to share between threads and across ``fork``."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float = 0) -> None:
+        """Describe the database. PostgreSQL may be away for so many seconds until connecting to it fails."""
         self._url = make_url(url)
+        self._patience = patience
         self._sqlite = self._url.get_backend_name() == "sqlite"
         self._file = Path(self._url.database) if self._sqlite and self._url.database else None
         #: Device and inode of the file, from the first moment on in which it was there.
@@ -187,7 +189,7 @@ class Ledger:
             os.close(descriptor)
 
     def _new_engine(self) -> Engine:
-        return connect_to_sqlite(self._url) if self._sqlite else connect_to_postgresql(self._url)
+        return connect_to_sqlite(self._url) if self._sqlite else connect_to_postgresql(self._url, self._patience)
 
     def _after_fork(self) -> None:
         # Connections must not cross a fork, nor be closed by the child: keep them, unused.
@@ -217,4 +219,4 @@ def is_deadlock(error: BaseException | None) -> bool:
 @cache
 def ledger() -> Ledger:
     """Return the process-wide ledger."""
-    return Ledger(settings().ledger_url)
+    return Ledger(settings().ledger_url, settings().ledger_patience)

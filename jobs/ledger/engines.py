@@ -1,7 +1,11 @@
 """How connections to each kind of database are made, and how transactions begin on them."""
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from typing import Any
+
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from jobs.ledger.failover import Absence
 
 #: Seconds that a statement waits for a lock held by somebody outside of Warren.
 BUSY_TIMEOUT = 3.0
@@ -58,9 +62,10 @@ def connect_to_sqlite(url: URL) -> Engine:
     return engine
 
 
-def connect_to_postgresql(url: URL) -> Engine:
+def connect_to_postgresql(url: URL, patience: float = 0) -> Engine:
     """Return an engine whose transactions see what others have committed before each statement (READ COMMITTED).
 
+    While no server takes writes, connecting waits for one, for so many seconds (see :class:`Absence`).
     The server ends a transaction that does nothing for 10 s: its process may be paused or its machine dead, and others
     wait for the rows that it has locked.
     """
@@ -72,6 +77,11 @@ def connect_to_postgresql(url: URL) -> Engine:
     wanted = {**REACH, "options": " ".join(f"-c {name}={value}" for name, value in options.items())}
     chosen = {name: value for name, value in wanted.items() if name not in url.query}
     engine = create_engine(url, connect_args=chosen, pool_pre_ping=True, **POOL)
+    absence = Absence(patience)
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(dialect: Dialect, _entry: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]) -> Any:
+        return absence.connect(lambda: dialect.connect(*arguments, **options))
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from jobs.ledger.database import Ledger, is_deadlock
+from jobs.ledger.failover import was_lost
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -60,11 +61,12 @@ class GroupCommit:
         value: T = self._wait_for(work, _ALONE, timeout)
         return value
 
-    def gather(self, work: Callable[[Connection, list[Item]], None], item: Item, timeout: float) -> None:
-        """Run ``work(connection, items)`` once for this item and for all others that wait for the same work.
+    def gather(self, work: Callable[[Connection, list[Item], bool], None], item: Item, timeout: float) -> None:
+        """Run ``work(connection, items, perhaps_done)`` once for this item and all others that wait for the same work.
 
         For what a database does faster for many rows at once. When that fails it is run again for each item alone, so
-        that one which cannot be written fails alone. Otherwise as :meth:`run`.
+        that one which cannot be written fails alone. When the connection is lost in the commit it is run again with
+        ``perhaps_done``, and has to see for itself which items are there. Otherwise as :meth:`run`.
         """
         self._wait_for(work, item, timeout)
 
@@ -92,15 +94,18 @@ class GroupCommit:
         """Commit a batch. Those of its writes that fail are told so, and the others are tried again without them."""
         begun: list[_Write] | None = None
         together = True
+        perhaps_done = False
         while begun is None or begun:
+            committing = False
             try:
                 with self._ledger.writing() as connection:
                     begun = _begin(batch) if begun is None else begun
                     calls = _calls(begun, together=together)
-                    values = [_call(writes, connection) for writes in calls]
+                    values = [_call(writes, connection, perhaps_done) for writes in calls]
+                    committing = True
             except _WriteFailed as failed:
                 assert begun is not None
-                if is_deadlock(failed.__cause__):
+                if is_deadlock(failed.__cause__) or was_lost(failed.__cause__):
                     continue
                 if len(failed.writes) > 1:
                     together = False  # to find out which of them it is
@@ -108,9 +113,15 @@ class GroupCommit:
                     begun.remove(failed.writes[0])
                     failed.writes[0].future.set_exception(failed.__cause__)
             except Exception as error:
-                for write in _begin(batch) if begun is None else begun:
+                failing = _begin(batch) if begun is None else begun
+                if committing and was_lost(error):
+                    perhaps_done = True
+                    begun = [write for write in failing if write.item is not _ALONE]
+                    failing = [write for write in failing if write.item is _ALONE]
+                else:
+                    begun = []
+                for write in failing:
                     write.future.set_exception(error)
-                return
             else:
                 for writes, value in zip(calls, values, strict=True):
                     for write in writes:
@@ -132,11 +143,11 @@ def _calls(batch: list[_Write], *, together: bool) -> list[list[_Write]]:
     return list(calls.values())
 
 
-def _call(writes: list[_Write], connection: Connection) -> Any:
+def _call(writes: list[_Write], connection: Connection, perhaps_done: bool) -> Any:
     work = writes[0].work
     try:
         if writes[0].item is _ALONE:
             return work(connection)
-        return work(connection, [write.item for write in writes])
+        return work(connection, [write.item for write in writes], perhaps_done)
     except Exception as error:
         raise _WriteFailed(writes) from error

@@ -46,6 +46,11 @@ def find(connection: Connection, job_id: str) -> Job | None:
     return _job(row) if row is not None else None
 
 
+def which_exist(connection: Connection, job_ids: Sequence[str]) -> set[str]:
+    """Return those of the ids that jobs have."""
+    return set(connection.execute(select(job.c.id).where(job.c.id.in_(job_ids))).scalars())
+
+
 def page(
     connection: Connection,
     question: Question = ANYTHING,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -19,6 +20,11 @@ def stack(docker_engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
     stack.build()
     yield stack
     stack.remove()
+
+
+def new() -> str:
+    """Return the end of a name that nobody has, also when a test has to be run again."""
+    return uuid4().hex[:8]
 
 
 @pytest.fixture(scope="module")
@@ -76,27 +82,30 @@ def test_forms_work_in_the_page_and_in_rows_that_were_pushed(inside: Page, stack
 
 
 def test_an_administrator_lets_somebody_in(inside: Page) -> None:
+    name = f"ben{new()}"
     inside.goto("/flask/admin")
-    inside.get_by_label("Name").first.fill("ben")
+    inside.get_by_label("Name").first.fill(name)
     inside.get_by_role("button", name="Add").click()
-    expect(inside.locator("#notice")).to_contain_text("ben may log in now, with the password")
-    expect(inside.locator("#people")).to_contain_text("ben")
-    inside.get_by_label("Name").last.fill("nightly")
+    expect(inside.locator("#notice")).to_contain_text(f"{name} may log in now, with the password")
+    expect(inside.locator("#people")).to_contain_text(name)
+    token = f"nightly{new()}"
+    inside.get_by_label("Name").last.fill(token)
     inside.get_by_role("button", name="Make").click()
-    expect(inside.locator("#notice")).to_contain_text("The token nightly is warren_")
-    inside.locator("#tokens tr", has_text="nightly").get_by_role("button", name="Revoke").click()
-    expect(inside.locator("#tokens")).not_to_contain_text("nightly")
+    expect(inside.locator("#notice")).to_contain_text(f"The token {token} is warren_")
+    inside.locator("#tokens tr", has_text=token).get_by_role("button", name="Revoke").click()
+    expect(inside.locator("#tokens")).not_to_contain_text(token)
 
 
 def test_a_viewer_is_shown_no_form_that_would_be_refused(page: Page, stack: Stack) -> None:
-    shown = stack.run("ops/users.sh", "add", "eve", "--role", "viewer").stdout.partition("password: ")[2].split()[0]
-    log_in(page, "eve", shown)
+    name = f"eve{new()}"
+    shown = stack.run("ops/users.sh", "add", name, "--role", "viewer").stdout.partition("password: ")[2].split()[0]
+    log_in(page, name, shown)
     for path in ("/flask", "/flask/failures", "/flask/schedules", "/flask/todos"):
         page.goto(path)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         expect(page.locator("form[method=post] button:visible")).to_have_text(["Log out"])
     page.goto("/flask")
-    made = stack.run("ops/tokens.sh", "add", "pushes", "--role", "operator").stdout.strip()
+    made = stack.run("ops/tokens.sh", "add", f"pushes{new()}", "--role", "operator").stdout.strip()
     stack.http.post("/flask/heavy", json={"seconds": 60}, headers={"Authorization": f"Bearer {made}"})
     row = page.locator("#jobs tbody tr").first
     expect(row.locator("[data-state=PROGRESS], [data-state=STARTED]")).to_be_visible()

@@ -124,7 +124,12 @@ def test_a_setting_that_prometheus_would_not_take_is_named(stack: Stack, passwor
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_the_containers_have_as_few_rights_as_the_others(stack: Stack, passwords: dict[str, str], tool: str) -> None:
-    stack.wait_healthy(container(stack, tool))
+    wait_until(
+        lambda: stack.health(container(stack, tool)),
+        120,
+        f"Docker has found {tool} healthy",
+        lambda health: health == "healthy",
+    )
     details = stack.inspect(container(stack, tool))
     assert test_cis.unmet(details) == set()
     test_containers.test_limits_are_whole_and_it_comes_back_and_ends_in_time(details)

@@ -102,7 +102,11 @@ class Server:
         try:
             yield
         finally:
-            self._admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            self.end_outage(url)
+
+    def end_outage(self, url: str) -> None:
+        """Let a database be used again."""
+        self._admin.execute(f"ALTER DATABASE {make_url(url).database} ALLOW_CONNECTIONS true")
 
     @contextmanager
     def _made(self, template: str, *, keep: bool = False) -> Iterator[str]:

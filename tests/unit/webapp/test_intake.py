@@ -7,7 +7,7 @@ from apiflask import APIFlask
 from flask import g
 from sqlalchemy import update
 from webapp.auth.actor import Actor
-from webapp.intake import Intake
+from webapp.intake import Intake, _add
 from webapp.problems import Problem
 
 from jobs.ledger import queries, tokens
@@ -118,3 +118,14 @@ def by_token(name: str) -> Actor:
 def begun_a_minute_ago(ledger: Ledger) -> None:
     with ledger.writing() as connection:
         connection.execute(update(token).values(minute_began_at=token.c.minute_began_at - 60))
+
+
+def test_jobs_whose_commit_was_lost_are_written_unless_they_are_there(ledger: Ledger) -> None:
+    there, missing = new_job(), new_job()
+    with ledger.writing() as connection:
+        _add(connection, [([there], None)])
+    for _ in range(2):
+        with ledger.writing() as connection:
+            _add(connection, [([there], None), ([missing], None)], perhaps_done=True)
+    with ledger.reading() as connection:
+        assert queries.backlog(connection) == 2

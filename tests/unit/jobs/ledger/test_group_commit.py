@@ -103,7 +103,7 @@ def test_items_of_the_same_work_are_written_by_one_call_and_one_that_fails_fails
         entered.set()
         go_on.wait(10)
 
-    def add_all(connection: Connection, new: list[NewJob]) -> None:
+    def add_all(connection: Connection, new: list[NewJob], _perhaps_done: bool) -> None:
         calls.append(len(new))
         moves.add(connection, *new)
 
