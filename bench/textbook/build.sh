@@ -7,12 +7,13 @@ source "$(dirname "${BASH_SOURCE[0]}")/../contestants/lib.sh"
 
 usage() {
 	cat <<-HELP
-		Usage: bench/textbook/build.sh
+		Usage: bench/textbook/build.sh [--images]
 
 		Starts Nginx, Flask, RabbitMQ and one Celery worker as most tutorials put them together, with every
 		default left as it is: http://localhost:$PORT/flask. Same base image, same package versions, same number
 		of processes as Warren; no ledger, no late acknowledgement, no publisher confirms, no healthchecks.
 		With IGNORE_RESULT=1 Celery keeps no results: this is the fastest that it can be.
+		With --images it only builds the images.
 		To remove it: PREFIX=$PREFIX DB_DIR=$DB_DIR ./stop.sh --purge
 	HELP
 }
@@ -31,5 +32,8 @@ build_app() {
 }
 
 help_if_asked "$@"
-[[ $# -eq 0 ]] || die "unknown argument: $1" 'See: bench/textbook/build.sh --help'
-bring_up
+case $* in
+'') bring_up ;;
+--images) step 'images' build_images ;;
+*) die "unknown argument: $1" 'See: bench/textbook/build.sh --help' ;;
+esac

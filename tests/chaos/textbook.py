@@ -1,6 +1,7 @@
 """The textbook stack in bench/textbook, with the same interface as Warren's stack."""
 
 from pathlib import Path
+from typing import Any
 
 from tests.support.stack import BUILD_TIMEOUT, Stack
 
@@ -13,8 +14,8 @@ LOSING = ["rabbitmq_wiped", "worker_killed", "all_killed"]
 class Textbook(Stack):
     """A stack whose containers have the same names as Warren's. Only Docker's restart policy brings them back."""
 
-    def __init__(self, prefix: str, folder: Path) -> None:
-        super().__init__(prefix, folder)
+    def __init__(self, prefix: str, folder: Path, **options: Any) -> None:
+        super().__init__(prefix, folder, **options)
         self.env["DB_DIR"] = f"{prefix}_db"  # a volume, because these containers run as root
 
     def build(self) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.cluster import table
 from tests.support.engines import Machine, machines, missing
 from tests.support.project import ROOT
-from tests.support.stack import PREFIX, Stack, run
+from tests.support.stack import BUILD_TIMEOUT, PREFIX, Stack, run
 from tests.support.terminal import copy_project
 
 IMAGES = ("flask", "celery", "rabbitmq", "nginx", "postgres")
@@ -110,9 +111,17 @@ def give_layers(to: list[Machine], stack: Stack, images: Sequence[str]) -> None:
 
     The other engines cannot reach any registry. With all layers and where each comes from, they need not.
     """
-    command = ["bash", "-c", BUILD_IMAGES, "build", *images]
-    run(command, env=stack.env | {"DOCKER_HOST": os.environ.get("DOCKER_HOST", "")}, timeout=900)
-    names = [f"{stack.prefix}_{name}" for name in (*images, "supply")]
+    run(["bash", "-c", BUILD_IMAGES, "build", *images], env=on_this_machine(stack), timeout=BUILD_TIMEOUT)
+    carry_layers([f"{stack.prefix}_{name}" for name in (*images, "supply")], to)
+
+
+def on_this_machine(stack: Stack) -> dict[str, str]:
+    """Return the settings of a stack, but for the engine of this machine."""
+    return stack.env | {"DOCKER_HOST": os.environ.get("DOCKER_HOST", "")}
+
+
+def carry_layers(names: list[str], to: list[Machine]) -> None:
+    """Carry images of this machine's engine to others, with all layers that they consist of, and the base."""
     layers = [run(["docker", "history", "--quiet", name]).stdout.split() for name in names]
     base = run(["bash", "-c", "source ./settings.sh; printf %s $BASE"]).stdout
     carry([base, *names, *{layer for found in layers for layer in found if layer != "<missing>"}], to)
@@ -128,3 +137,26 @@ def carry(images: list[str], to: list[Machine], source: dict[str, str] | None = 
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(load, to))
+
+
+@pytest.fixture
+def jobs(request: pytest.FixtureRequest) -> int:
+    """How many jobs are submitted while something breaks, at least."""
+    return int(request.config.getoption("--jobs") or 100)
+
+
+@pytest.fixture
+def full(request: pytest.FixtureRequest) -> None:
+    """Skip what takes too long for every run."""
+    if request.config.getoption("--jobs") is None:
+        pytest.skip("only in the full run: it takes long, or is similar to another one")
+
+
+@pytest.fixture(scope="package")
+def lines(request: pytest.FixtureRequest) -> Iterator[list[table.Line]]:
+    """Collect what happened; a full run writes it into the page."""
+    found: list[table.Line] = []
+    yield found
+    print("", *found, sep="\n")
+    if request.config.getoption("--jobs") is not None and not request.session.testsfailed:
+        table.write(found)

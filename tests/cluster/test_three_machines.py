@@ -4,7 +4,6 @@ The tests follow one another: each goes on from where the last one has left the 
 """
 
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -12,16 +11,15 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster.conftest import IMAGES, StackOnMachine, give_layers
+from tests.cluster.table import Line
 from tests.stack.test_postgres import Load, submitting
 from tests.support.engines import Machine, machines
-from tests.support.project import ROOT
 from tests.support.stack import BUILD_TIMEOUT, PREFIX, wait_until
 
 pytestmark = pytest.mark.timeout(2 * BUILD_TIMEOUT)
@@ -97,63 +95,6 @@ def wait_until_whole(three: list[Node]) -> None:
         node.wait_healthy(timeout=120)
     wait_until(three[0].members, 120, "one PostgreSQL leads and two follow", lambda how: sorted(how.values()) == PLACES)
     wait_until(three[0].copies, 60, "each queue is on all three", lambda copies: copies == [3, 3, 3])
-
-
-@pytest.fixture
-def jobs(request: pytest.FixtureRequest) -> int:
-    """How many jobs are submitted while something breaks, at least."""
-    return int(request.config.getoption("--jobs") or 100)
-
-
-@pytest.fixture
-def full(request: pytest.FixtureRequest) -> None:
-    """Skip what takes too long for every run."""
-    if request.config.getoption("--jobs") is None:
-        pytest.skip("only in the full run: it takes long, or is similar to another one")
-
-
-@dataclass(frozen=True)
-class Line:
-    """What happened when something broke; times in seconds."""
-
-    what: str
-    accepted: int
-    refused: int
-    slowest: float
-    longest_pause: float
-    back_after: float
-
-    @classmethod
-    def of(cls, what: str, loads: list[Load], back_after: float) -> "Line":
-        return cls(
-            what,
-            accepted=sum(len(load.accepted) for load in loads),
-            refused=sum(len(load.refused) for load in loads),
-            slowest=max(load.slowest for load in loads),
-            longest_pause=max(load.longest_pause for load in loads),
-            back_after=back_after,
-        )
-
-    def __str__(self) -> str:
-        times = (f"{self.slowest:.1f}", f"{self.longest_pause:.0f}", f"{self.back_after:.0f}")
-        shown = " | ".join(f"{time} s" if float(time) else "-" for time in times)
-        return f"| {self.what} | {self.accepted} | {f'{self.refused} x 503' if self.refused else 0} | 0 | {shown} |"
-
-
-@pytest.fixture(scope="module")
-def lines(request: pytest.FixtureRequest) -> Iterator[list[Line]]:
-    """Collect what happened; a full run writes it into the page."""
-    found: list[Line] = []
-    yield found
-    table = "\n".join(map(str, found))
-    print(f"\n{table}")
-    if request.config.getoption("--jobs") is not None and not request.session.testsfailed:
-        page = ROOT / "docs/beyond_one_machine.md"
-        page.write_text(TABLE.sub(lambda match: f"{match[1]}{table}\n", page.read_text()))
-
-
-#: The head of the table in the page, and its lines.
-TABLE = re.compile(r"(\| what happens \| accepted \|.*\n\| -.*\n)(?:\|.*\n)*")
 
 
 #: What one PostgreSQL knows of the three.
@@ -373,7 +314,7 @@ def test_all_three_are_switched_off_and_on_again(full: None, whole: list[Node], 
     back_after = time.monotonic() - began
     for job in jobs:
         whole[0].wait_state(job, "SUCCESS", timeout=180)
-    lines.append(Line("all three are switched off, and on again", len(jobs), 0, 0, 0, back_after))
+    lines.append(Line("all three are switched off, and on again", len(jobs), back_after=back_after))
 
 
 def test_another_machine_takes_the_place_of_one_that_is_dead_for_good(full: None, whole: list[Node]) -> None:

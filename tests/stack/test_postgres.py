@@ -250,7 +250,11 @@ def test_without_the_secrets_the_volume_tells(stack: Stack, tmp_path: Path) -> N
     assert "LEDGER=postgresql ./build.sh" in refused.stderr
 
 
-def test_a_renewal_renews_only_it_and_loses_nothing(stack: Stack) -> None:
+#: Seconds for which requests wait for it, on a machine that is slow, too.
+PATIENCE = 8
+
+
+def test_a_renewal_renews_only_it_and_refuses_nobody(stack: Stack) -> None:
     before = container_ids(stack)
     try:
         with submitting(stack) as load:
@@ -258,6 +262,7 @@ def test_a_renewal_renews_only_it_and_loses_nothing(stack: Stack) -> None:
         after = container_ids(stack)
         assert {name for name in after if after[name] != before[name]} == {stack.postgres}
         load.check(stack)
+        assert not load.refused or load.longest_pause > PATIENCE
     finally:
         stack.run("./build.sh", timeout=BUILD_TIMEOUT)
 
@@ -271,6 +276,7 @@ def test_it_is_killed_while_jobs_come_in_and_all_of_them_succeed(stack: Stack) -
         stack.kill(stack.postgres)
         wait_until(lambda: stack.inspect(stack.postgres)["RestartCount"] > restarts, 30, "it was started again")
     load.check(stack)
+    assert not load.refused or load.longest_pause > PATIENCE
     stack.check_ledger()
     stack.wait_healthy()
 
