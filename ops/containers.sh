@@ -329,8 +329,10 @@ wait_healthy() {
 	if [[ ${check[0]} == CMD-SHELL ]]; then check=(sh -c "${check[1]}"); else check=("${check[@]:1}"); fi
 	while ((SECONDS < deadline)); do
 		read -r running restarts < <(docker container inspect --format '{{.State.Running}} {{.RestartCount}}' "$1") || break
-		# Docker would look for the first time only after an interval.
-		if [[ $running == true ]] && docker exec "$1" "${check[@]}" >/dev/null 2>&1; then return; fi
+		# Docker would look for the first time only after an interval. And in one `docker exec`, for each costs more than the
+		# check: it ends when the check passes, with the container, or in time.
+		if [[ $running == true ]] && docker exec "$1" timeout $((deadline - SECONDS)) \
+			sh -c 'until "$@"; do sleep 0.1; done' until "${check[@]}" >/dev/null 2>&1; then return; fi
 		if ((restarts >= ${restarts_before:=$restarts} + 3)); then break; fi
 		sleep 0.2
 	done

@@ -165,8 +165,9 @@ def pytest_runtest_makereport(
 
 
 def _stacks(item: pytest.Item) -> Iterator[Stack]:
-    """Yield the stacks that the fixtures gave to a test."""
+    """Yield the stacks that the fixtures gave to a test, by themselves or in lists."""
     for value in getattr(item, "funcargs", {}).values():
-        stack = getattr(value, "stack", value)
-        if isinstance(stack, Stack):
-            yield stack
+        for each in value if isinstance(value, list) else [value]:
+            stack = getattr(each, "stack", each)
+            if isinstance(stack, Stack):
+                yield stack

@@ -23,6 +23,6 @@ class Textbook(Stack):
         self.clear()
         self.run("bench/textbook/build.sh", timeout=BUILD_TIMEOUT)
 
-    def is_healthy(self, container: str) -> bool:
+    def is_healthy(self, container: str, patience: float = 0) -> bool:
         """Tell whether the container runs, because it has no healthcheck."""
         return bool(self.inspect(container)["State"]["Running"])

@@ -129,14 +129,16 @@ class Stack:
         state = self.inspect(container)["State"]
         return str(state["Health"]["Status"] if state["Running"] else state["Status"])
 
-    def is_healthy(self, container: str) -> bool:
-        """Tell whether a container passes its own healthcheck now. Docker would look only after an interval."""
+    def is_healthy(self, container: str, patience: float = 0) -> bool:
+        """Tell whether a container passes its own healthcheck within so many seconds. Docker would take an interval."""
         details = self.inspect(container)
         if not details["State"]["Running"]:
             return False
         kind, *check = details["Config"]["Healthcheck"]["Test"]
         command = ["sh", "-c", *check] if kind == "CMD-SHELL" else check
-        return run(["docker", "exec", container, *command], env=self.env, check=False).returncode == 0
+        # In one `docker exec`, for each costs more than the check.
+        until = ["timeout", str(patience), "sh", "-c", 'until "$@"; do sleep 0.1; done', "until"] if patience else []
+        return run(["docker", "exec", container, *until, *command], env=self.env, check=False).returncode == 0
 
     def wait_healthy(self, *containers: str, timeout: float = 60) -> None:
         """Wait until the containers (all by default) are healthy, and Nginx has found Flask, if that is one of them."""
@@ -144,7 +146,7 @@ class Stack:
         # The check of Nginx looks where Flask is now. So it comes last.
         last = {self.nginx} & set(self.containers()) if self.flask in names else set()
         for container in [*sorted(names - last), *last]:
-            wait_until(partial(self.is_healthy, container), timeout, f"{container} is healthy")
+            wait_until(partial(self.is_healthy, container, 5), timeout, f"{container} is healthy")
 
     def kill(self, *containers: str) -> None:
         """Kill the main processes of containers with -9, as the kernel or a crash does; restart policies apply.
