@@ -84,7 +84,7 @@ def submitting(stack: Stack, clients: int = 4) -> Iterator[Load]:
 
     def submit() -> None:
         with httpx.Client(base_url=stack.url, timeout=15) as http:
-            while not stop.wait(0.02):
+            while not stop.wait(0.05):
                 asked = time.monotonic()
                 answer = http.post("/flask/add", json={"a": 1, "b": 2})
                 load.slowest = max(load.slowest, time.monotonic() - asked)

@@ -14,7 +14,7 @@ from tests.support.http2 import Http2
 from tests.support.stack import Stack, wait_until
 
 #: Half of them keep their connection, the others open a new one for each request. With TLS, a quarter speak HTTP/2.
-CLIENTS = 32
+CLIENTS = 12
 #: Most seconds between two requests of one client: less than the second in which an Nginx that is going to stop lets
 #: its clients go.
 PAUSE = 0.4
