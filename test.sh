@@ -15,7 +15,7 @@ usage() {
 		  stack    the real containers, as "warren_test" on a free port beside whatever runs
 		  browser  the pages in a real browser
 		  chaos    the stack under load while things break: a reduced set, or with --jobs all of it
-		  cluster  several machines, each an engine of its own on this one; needs root
+		  cluster  two machines, each an engine of its own on this one, or with --jobs three as well; needs root
 
 		Several kinds are run by two processes, each with stacks of its own.
 

@@ -139,24 +139,20 @@ def carry(images: list[str], to: list[Machine], source: dict[str, str] | None = 
         list(pool.map(load, to))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def jobs(request: pytest.FixtureRequest) -> int:
     """How many jobs are submitted while something breaks, at least."""
-    return int(request.config.getoption("--jobs") or 100)
-
-
-@pytest.fixture
-def full(request: pytest.FixtureRequest) -> None:
-    """Skip what takes too long for every run."""
-    if request.config.getoption("--jobs") is None:
-        pytest.skip("only in the full run: it takes long, or is similar to another one")
+    number = request.config.getoption("--jobs")
+    if number is None:
+        pytest.skip("only in the full run, because it takes long: ./test.sh cluster --jobs 1000")
+    return int(number)
 
 
 @pytest.fixture(scope="package")
-def lines(request: pytest.FixtureRequest) -> Iterator[list[table.Line]]:
+def lines(request: pytest.FixtureRequest, jobs: int) -> Iterator[list[table.Line]]:
     """Collect what happened; a full run writes it into the page."""
     found: list[table.Line] = []
     yield found
     print("", *found, sep="\n")
-    if request.config.getoption("--jobs") is not None and not request.session.testsfailed:
+    if not request.session.testsfailed:
         table.write(found)

@@ -36,7 +36,7 @@ class TextbookOnMachine(StackOnMachine, Textbook):
 
 
 @pytest.fixture
-def textbook(full: None, engines: None, place: Path) -> Iterator[TextbookOnMachine]:
+def textbook(jobs: int, engines: None, place: Path) -> Iterator[TextbookOnMachine]:
     with machines(place / "m", 1) as (machine,):
         stack = TextbookOnMachine(machine, place / "textbook")
         run(["bench/textbook/build.sh", "--images"], env=on_this_machine(stack), timeout=BUILD_TIMEOUT)

@@ -1,6 +1,7 @@
 """Three machines, each with all parts of the stack: any one of them may die, and no accepted job is lost.
 
-The tests follow one another: each goes on from where the last one has left the machines.
+The tests follow one another: each goes on from where the last one has left the machines. They take long, and run only
+with --jobs; what runs each time has two machines.
 """
 
 import os
@@ -70,7 +71,7 @@ class Node(StackOnMachine):
 
 
 @pytest.fixture(scope="module")
-def three(engines: None, place: Path) -> Iterator[list[Node]]:
+def three(jobs: int, engines: None, place: Path) -> Iterator[list[Node]]:
     with machines(place / "m", 3) as made:
         nodes = [Node(number, machine, place / str(number)) for number, machine in enumerate(made, 1)]
         give_layers(made, nodes[0], ALL_IMAGES)
@@ -221,7 +222,7 @@ def test_each_machine_has_all_parts_and_they_are_one(whole: list[Node]) -> None:
     assert len(leading) == 1
 
 
-def test_a_second_build_changes_nothing(full: None, whole: list[Node]) -> None:
+def test_a_second_build_changes_nothing(whole: list[Node]) -> None:
     before = [node.docker("ps", "--quiet", "--no-trunc") for node in whole]
     whole[1].run("./build.sh", timeout=BUILD_TIMEOUT)
     whole[2].run("./build.sh", *place_of(whole, whole[2]), timeout=BUILD_TIMEOUT)
@@ -278,16 +279,12 @@ def strike(whole: list[Node], dead: Node, jobs: int) -> Line:
     return Line.of(f"machine {dead.number} dies; its PostgreSQL {leads}", loads, time.monotonic() - began)
 
 
-def test_the_one_that_leads_dies_and_no_job_is_lost(whole: list[Node], jobs: int, lines: list[Line]) -> None:
-    lines.append(strike(whole, leader(whole), jobs))
-
-
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_one_after_the_other_dies(full: None, whole: list[Node], number: int, jobs: int, lines: list[Line]) -> None:
+def test_one_after_the_other_dies(whole: list[Node], number: int, jobs: int, lines: list[Line]) -> None:
     lines.append(strike(whole, whole[number - 1], jobs))
 
 
-def test_machine_after_machine_is_renewed_and_no_job_is_lost(full: None, whole: list[Node], lines: list[Line]) -> None:
+def test_machine_after_machine_is_renewed_and_no_job_is_lost(whole: list[Node], lines: list[Line]) -> None:
     """Each renewal replaces all that can be: the settings say otherwise for all of them."""
     more: dict[str, Any] = {
         "WEB_THREADS": "31",
@@ -303,7 +300,7 @@ def test_machine_after_machine_is_renewed_and_no_job_is_lost(full: None, whole: 
     assert {name for node in whole for name in node.containers()} == {name for node in whole for name in parts(node)}
 
 
-def test_all_three_are_switched_off_and_on_again(full: None, whole: list[Node], lines: list[Line]) -> None:
+def test_all_three_are_switched_off_and_on_again(whole: list[Node], lines: list[Line]) -> None:
     jobs = [node.submit("add", a=1, b=2) for node in whole for _ in range(20)]
     for node in whole:
         node.die()
@@ -317,7 +314,7 @@ def test_all_three_are_switched_off_and_on_again(full: None, whole: list[Node], 
     lines.append(Line("all three are switched off, and on again", len(jobs), back_after=back_after))
 
 
-def test_another_machine_takes_the_place_of_one_that_is_dead_for_good(full: None, whole: list[Node]) -> None:
+def test_another_machine_takes_the_place_of_one_that_is_dead_for_good(whole: list[Node]) -> None:
     dead, (first, *_) = whole[2], whole
     job = first.submit("add", a=1, b=2)
     first.wait_state(job, "SUCCESS")
@@ -339,7 +336,7 @@ def test_another_machine_takes_the_place_of_one_that_is_dead_for_good(full: None
     assert dead.status(job)["status"] == "SUCCESS"
 
 
-def test_a_stack_of_one_machine_becomes_the_first_of_three(full: None, whole: list[Node]) -> None:
+def test_a_stack_of_one_machine_becomes_the_first_of_three(whole: list[Node]) -> None:
     first = whole[0]
     for node in whole:
         node.run("./stop.sh", "--purge")
