@@ -159,8 +159,11 @@ def pytest_runtest_makereport(
     report = yield
     stacks = {id(found): found for found in _stacks(item)}
     for stack in stacks.values() if report.failed and report.when != "teardown" else ():
-        for container in stack.containers():
-            report.sections.append((f"last lines of {container}", stack.logs(container, LOG_LINES)))
+        try:
+            for container in stack.containers():
+                report.sections.append((f"last lines of {container}", stack.logs(container, LOG_LINES)))
+        except Exception as error:  # its machine may be dead
+            report.sections.append((f"the stack {stack.prefix} tells nothing", str(error)))
     return report
 
 
