@@ -346,7 +346,9 @@ def test_the_document_says_that_a_token_is_needed(closed: Stack) -> None:
 def test_schemathesis_finds_nothing_with_any_role(
     closed: Stack, tokens: dict[str, str], role: str, tmp_path: Path
 ) -> None:
-    drive(closed, 3, tmp_path, token=tokens.get(role))
+    # What can be wrong with a request, one thing after the other, is the same for all: one of them is enough.
+    phases = "coverage,fuzzing" if role == "admin" else "fuzzing"
+    drive(closed, 3, tmp_path, token=tokens.get(role), phases=phases)
 
 
 # --- limits -----------------------------------------------------------------------------------------------------------

@@ -35,10 +35,17 @@ SECONDS_PER_EXAMPLE = 10
 SECONDS_TO_START = 120
 
 
-def drive(stack: Stack, examples: int, folder: Path, *, token: str | None = None) -> None:
+def drive(
+    stack: Stack,
+    examples: int,
+    folder: Path,
+    *,
+    token: str | None = None,
+    phases: str = "examples,coverage,fuzzing,stateful",
+) -> None:
     """Send so many requests to each operation. Fails if one is answered 500, or otherwise than the document says.
 
-    The report is printed. With a token, each request has it.
+    The report is printed. With a token, each request has it. Phases are those of Schemathesis.
     """
     configuration = folder / "schemathesis.toml"
     configuration.write_text(CONFIGURATION)
@@ -49,7 +56,7 @@ def drive(stack: Stack, examples: int, folder: Path, *, token: str | None = None
     result = subprocess.run(
         [
             *(Path(sys.executable).with_name("st"), "--config-file", configuration, "--no-color"),
-            *("run", "openapi.json", "--url", stack.url, "--max-examples", str(examples)),
+            *("run", "openapi.json", "--url", stack.url, "--max-examples", str(examples), "--phases", phases),
             *("--checks", ",".join(CHECKS), "--continue-on-failure", "--output-truncate", "false"),
             *("--generation-database", "none", "--warnings", "off", "--request-timeout", "30"),
             *LEFT_OUT,

@@ -240,10 +240,11 @@ class Stack:
 
 
 def wait_until(
-    look: Callable[[], T], timeout: float, why: str, good: Callable[[T], object] = bool, *, interval: float = 0.1
+    look: Callable[[], T], timeout: float, why: str, good: Callable[[T], object] = bool, *, interval: float = 0
 ) -> T:
     """Look again and again until the value is `good` (true, by default), and return it.
 
+    Without an interval, in seconds, the looks come less and less often: most waits are short, and a look is not free.
     `why` completes the sentence "gave up waiting until ...". Exceptions of `look` count as a value that is not good:
     what is looked at may be restarting.
     """
@@ -251,6 +252,7 @@ def wait_until(
     if "PYTEST_XDIST_WORKER" in os.environ:
         timeout *= 2  # two processes run tests, and share the processors
     deadline = time.monotonic() + timeout
+    pause = 0.05
     while True:
         try:
             value = look()
@@ -261,7 +263,8 @@ def wait_until(
             last = repr(error)
         if time.monotonic() > deadline:
             raise AssertionError(f"gave up waiting until {why}, after {timeout} s; saw last: {last}")
-        time.sleep(interval)
+        time.sleep(interval or pause)
+        pause = min(1.2 * pause, 0.5)
 
 
 def run(
