@@ -25,6 +25,7 @@ __all__ = ["FAULTS"]  # importing this module fills it
 
 #: Why most faults are not in the reduced run.
 SLOW = "it takes long, or is similar to a fault of the reduced run"
+ELSEWHERE = "tests/stack does the same with fewer kinds of jobs"
 
 
 def running(scene: Scene, container: str) -> None:
@@ -327,7 +328,7 @@ def queue_paused(scene: Scene) -> None:
 # --- the rest --------------------------------------------------------------------------------------------------------
 
 
-@fault("`./build.sh` renews every container", strikes=2)
+@fault("`./build.sh` renews every container", strikes=2, full_only=ELSEWHERE)
 def everything_renewed(scene: Scene) -> None:
     # A random size, which very likely differs from the last one: so every container has to be renewed.
     scene.stack.run("./build.sh", LOG_MAX_SIZE=f"{scene.dice.randint(11, 10_000)}m")
@@ -361,7 +362,11 @@ def poison_job(scene: Scene) -> None:
         assert result == "Given up: the worker process died 5 times while running this job."
 
 
-@fault("`kill -9` of the autoscaler while it adds workers; another one retires them", strikes=2)
+@fault(
+    "`kill -9` of the autoscaler while it adds workers; another one retires them",
+    strikes=2,
+    full_only=ELSEWHERE,
+)
 def autoscaler_killed(scene: Scene) -> None:
     def workers() -> int:
         return sum(name.startswith(scene.stack.celery) for name in scene.stack.containers())
