@@ -51,7 +51,8 @@ def test_the_textbook_loses_jobs_with_its_machine(textbook: TextbookOnMachine, j
     def submit() -> None:
         try:
             while True:
-                accepted.append(textbook.submit_heavy(0.1))
+                # Longer than it takes to submit one: so all processes of the worker are busy.
+                accepted.append(textbook.submit_heavy(0.3))
         except httpx.HTTPError:  # the machine is dead
             return
 
