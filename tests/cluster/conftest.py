@@ -153,7 +153,7 @@ def lines(request: pytest.FixtureRequest, jobs: int) -> Iterator[list[table.Line
     """Collect what happened; a full run writes it into the page."""
     found: list[table.Line] = []
     yield found
-    for line in found:
-        request.config.get_terminal_writer().line(f"\n{line}")
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print("", *found, sep="\n")
     if not request.session.testsfailed:
         table.write(found)

