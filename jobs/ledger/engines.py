@@ -69,6 +69,8 @@ def connect_to_postgresql(url: URL, patience: float = 0) -> Engine:
     The server ends a transaction that does nothing for 10 s: its process may be paused or its machine dead, and others
     wait for the rows that it has locked.
     """
+    import psycopg  # a ledger on SQLite starts without it
+
     options = {
         "lock_timeout": int(BUSY_TIMEOUT * 1000),
         "idle_in_transaction_session_timeout": 10_000,
@@ -77,7 +79,7 @@ def connect_to_postgresql(url: URL, patience: float = 0) -> Engine:
     wanted = {**REACH, "options": " ".join(f"-c {name}={value}" for name, value in options.items())}
     chosen = {name: value for name, value in wanted.items() if name not in url.query}
     engine = create_engine(url, connect_args=chosen, pool_pre_ping=True, **POOL)
-    absence = Absence(patience)
+    absence = Absence(patience, psycopg.OperationalError)
 
     @event.listens_for(engine, "do_connect")
     def _connect(dialect: Dialect, _entry: ConnectionPoolEntry, arguments: list[Any], options: dict[str, Any]) -> Any:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from psycopg import OperationalError
 from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
@@ -20,17 +19,18 @@ class Absence:
     once: so what asks later waits no longer than what asked first.
     """
 
-    def __init__(self, patience: float) -> None:
-        """Be patient for so many seconds."""
+    def __init__(self, patience: float, failure: type[Exception]) -> None:
+        """Be patient for so many seconds with attempts that raise this exception."""
         self._patience = patience
+        self._failure = failure
         self._since: float | None = None
 
     def connect(self, attempt: Callable[[], T]) -> T:
-        """Return what ``attempt`` returns. Raises :class:`psycopg.OperationalError` when it fails for too long."""
+        """Return what ``attempt`` returns. Raises its exception when it fails for too long."""
         while True:
             try:
                 connection = attempt()
-            except OperationalError:
+            except self._failure:
                 now = time.monotonic()
                 since = self._since = self._since or now
                 if now - since > self._patience:
