@@ -3,8 +3,6 @@
 At the end the same stack begins anew with SQLite, and moves to PostgreSQL under load.
 """
 
-import os
-import signal
 import stat
 import subprocess
 import threading
@@ -24,7 +22,6 @@ from tests.stack import test_cis, test_job_types
 from tests.stack.test_scripts import container_ids
 from tests.support.clients import asking
 from tests.support.leaks import Search, of_containers, of_logs, of_processes, secrets_in
-from tests.support.project import ROOT
 from tests.support.stack import BUILD_TIMEOUT, PREFIX, Stack, run, running, wait_until
 
 #: One job of each kind, as short as it may be.
@@ -356,22 +353,13 @@ def moving(stack: Stack) -> Stack:
 def test_a_move_that_is_killed_leaves_the_old_ledger_as_it_was(moving: Stack, tmp_path: Path) -> None:
     job = moving.submit("add", a=1, b=2)
     moving.wait_state(job, "SUCCESS")
-    output = tmp_path / "output"
-    with output.open("w") as file:
-        script = subprocess.Popen(
-            [ROOT / "ops/move_ledger.sh"],
-            cwd=ROOT,
-            env=os.environ | moving.env,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            start_new_session=True,
-        )
-    try:
-        stopped = f"{moving.flask} stops"
-        wait_until(lambda: stopped in output.read_text(), 240, "submissions are refused", interval=0.02)
-    finally:
-        os.killpg(script.pid, signal.SIGKILL)
-        script.wait()
+    moving.run_and_kill(
+        "ops/move_ledger.sh",
+        output=tmp_path / "output",
+        timeout=240,
+        why="submissions are refused",
+        is_now=lambda printed: f"{moving.flask} stops" in printed,
+    )
     assert not moving.is_on_postgresql
     assert moving.http.get("/flask/healthz").status_code == 503
 

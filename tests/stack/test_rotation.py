@@ -1,9 +1,6 @@
 """ops/rotate_secrets.sh: new passwords under load. No request fails, no job is lost, and earlier ones are not good."""
 
-import os
 import re
-import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +14,6 @@ import pytest
 from tests.stack.test_containers import BROKER_ROLES
 from tests.stack.test_scripts import container_ids
 from tests.support.clients import asking
-from tests.support.project import ROOT
 from tests.support.stack import BUILD_TIMEOUT, Stack, run, wait_until
 from tests.support.tools import TOOLS, USER, start
 
@@ -131,24 +127,6 @@ def test_a_rabbitmq_that_is_made_anew_knows_the_new_passwords(stack: Stack) -> N
 # --- interrupted ------------------------------------------------------------------------------------------------------
 
 
-def killed(stack: Stack, output: Path, moment: str, is_now: Callable[[str], bool]) -> None:
-    """Run the script, and kill it at the first moment at which `is_now` is true of what it has printed."""
-    with output.open("w") as file:
-        script = subprocess.Popen(
-            [ROOT / ROTATE, "broker"],
-            cwd=ROOT,
-            env=os.environ | stack.env,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            start_new_session=True,
-        )
-    try:
-        wait_until(lambda: is_now(output.read_text()), 120, moment, interval=0.02)
-    finally:
-        os.killpg(script.pid, signal.SIGKILL)
-        script.wait()
-
-
 @pytest.mark.timeout(600)
 def test_interrupted_runs_do_no_harm_and_the_next_one_ends_well(stack: Stack, tmp_path: Path) -> None:
     known = logins(stack)
@@ -160,7 +138,7 @@ def test_interrupted_runs_do_no_harm_and_the_next_one_ends_well(stack: Stack, tm
     }
     with asking(stack) as answers, flask_reaches_rabbitmq(stack):
         for moment, is_now in moments.items():
-            killed(stack, tmp_path / "output", moment, is_now)
+            stack.run_and_kill(ROTATE, "broker", output=tmp_path / "output", timeout=120, why=moment, is_now=is_now)
             # Whoever has to log in now is let in: what starts again, and what is added.
             running = [name for name in stack.containers() if name in (stack.celery, stack.beat)]
             stack.docker("restart", *running)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import socket
 import sqlite3
 import ssl
@@ -110,6 +111,28 @@ class Stack:
     ) -> subprocess.CompletedProcess[str]:
         """Run one of the project's scripts on this stack, with more settings in `env`, and return what it printed."""
         return run([script, *arguments], cwd=self.root, env=self.env | env, check=check, timeout=timeout)
+
+    def run_and_kill(
+        self, script: str, *arguments: str, output: Path, timeout: float, why: str, is_now: Callable[[str], bool]
+    ) -> None:
+        """Run a script, and kill it with all that it has started as soon as `is_now` is true of what it has printed.
+
+        What it prints goes into the file `output`. `timeout` and `why` are as for :func:`wait_until`.
+        """
+        with output.open("w") as file:
+            running = subprocess.Popen(
+                [self.root / script, *arguments],
+                cwd=self.root,
+                env=os.environ | self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                start_new_session=True,
+            )
+        try:
+            wait_until(lambda: is_now(output.read_text()), timeout, why, interval=0.02)
+        finally:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
 
     def docker(self, *arguments: str, check: bool = True, timeout: float = 60) -> str:
         """Run `docker` and return what it printed."""
